@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <stdio.h>
+#include <string.h>
+
+#include "arch/work.h"
+
+unsigned long long pv_arch_tsc(void)
+{
+	return 0;
+}
+
+/* The kernel shows MIDR_EL1 in sysfs (Documentation/arch/arm64/cpu-feature-registers.rst). */
+void pv_arch_cpu(char *buf, unsigned long size)
+{
+	char midr[32] = "";
+	FILE *f = fopen("/sys/devices/system/cpu/cpu0/regs/identification/midr_el1", "re");
+
+	if (f) {
+		if (!fgets(midr, sizeof(midr), f))
+			midr[0] = 0;
+		fclose(f);
+	}
+	midr[strcspn(midr, "\n")] = 0;
+	snprintf(buf, size, "arm64 MIDR_EL1 %s", midr[0] ? midr : "unknown");
+}

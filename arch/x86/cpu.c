@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <libcpuid/libcpuid.h>
+#include <stdio.h>
+#include <x86intrin.h>
+
+#include "arch/work.h"
+
+unsigned long long pv_arch_tsc(void)
+{
+	_mm_lfence(); /* rdtsc is not ordered against the loads before it (SDM vol. 2, RDTSC) */
+	return __rdtsc();
+}
+
+void pv_arch_cpu(char *buf, unsigned long size)
+{
+	struct cpu_raw_data_t raw;
+	struct cpu_id_t id;
+
+	if (cpuid_get_raw_data(&raw) || cpu_identify(&raw, &id)) {
+		snprintf(buf, size, "x86: %s", cpuid_error());
+		return;
+	}
+	snprintf(buf, size, "%s family %d model %d stepping %d, %s (%s)", id.vendor_str,
+		 id.ext_family, id.ext_model, id.stepping, id.brand_str, id.cpu_codename);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a case may use. A case is a function that checks one promise:
+ *
+ *	PV_CASE(counting, live,
+ *		.each = "event[] mode[single,group,pinned]",
+ *		.needs = "",
+ *		.about = "counts nothing before enable, something while it runs, nothing after
+ *disable")
+ *	{
+ *		struct pv_ev *ev = pv_open_case(t);
+ *		...
+ *	}
+ *
+ * The C compiler sees only the function. The descriptor compiler reads the
+ * keys (string literals, adjacent ones are joined) and makes one case for every
+ * combination of the axes in .each, for every PMU that fits:
+ *
+ *	event[TAG...]	the PMU's events that have all the tags (`!tag`: have not); event[] all
+ *events mode[...]	names of enum pv_mode, lower case, `-` for `_`
+ *	n[1,10,1000]	integers, into pv_n(t)
+ *	word[a,b]	words, into pv_word(t)
+ *	.pmu = "sw perf"	only these families (default: every PMU that has a matching event;
+ *needed without event axis) .needs		words, checked by the engine before the case is
+ *started: root, cpus2 (two CPUs online), tracefs, watchpoints (data breakpoints have slots), modify
+ *(breakpoint ioctl MODIFY_ATTRIBUTES known to the header) .arch = "x86_64 arm64"	only there
+ *
+ * The id is family/capability/name[:variants in the order of .each], stable for ever.
+ *
+ * A check records evidence whether it holds or not and returns whether it held.
+ * Helpers that "must" succeed end the case themselves when they do not.
+ * Everything a case opens is closed by the end of its process.
+ */
+#ifndef PV_CASES_PV_H
+#define PV_CASES_PV_H
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pmu/descriptor.h"
+
+#define PV_CASE(capability, name, ...)                                                             \
+	void pv_case_##capability##_##name(struct pv_test *t);                                     \
+	void pv_case_##capability##_##name(struct pv_test *t)
+
+struct pv_test;
+struct pv_ev;
+
+/* ---- what this case is about ---- */
+const struct pv_case *pv_case(const struct pv_test *t);
+const struct pv_pmu *pv_pmu(const struct pv_test *t);
+const struct pv_event_desc *pv_event(const struct pv_test *t); /* NULL without event axis */
+enum pv_mode pv_mode(const struct pv_test *t);
+int64_t pv_n(const struct pv_test *t);
+const char *pv_word(const struct pv_test *t);
+int pv_cpu(const struct pv_test *t);            /* the CPU this process is pinned to */
+bool pv_deterministic(const struct pv_test *t); /* icount: counts repeat to the bit */
+uint32_t
+pv_attr_size(struct pv_test *t); /* the running kernel's sizeof(struct perf_event_attr), probed */
+/* Uniform random in lo..hi from the run's seed and the case id: the same in every run. */
+uint64_t pv_random(struct pv_test *t, uint64_t lo, uint64_t hi);
+
+/* ---- checks; `name` is stable and says what number it is; all record evidence ---- */
+#define PV_AT __FILE__, __LINE__
+#define pv_expect_eq(t, name, observed, expected)                                                  \
+	pv_expect_eq_at(t, PV_AT, name, (uint64_t)(observed), (uint64_t)(expected))
+#define pv_expect_in(t, name, observed, lo, hi)                                                    \
+	pv_expect_in_at(t, PV_AT, name, (uint64_t)(observed), (uint64_t)(lo), (uint64_t)(hi))
+/* A condition without numbers: observed is 0 or 1, expected 1. */
+#define pv_expect(t, name, cond) pv_expect_eq_at(t, PV_AT, name, !!(cond), 1)
+/* `result` is >= 0 or a negative errno; expected is 0 (any success) or a negative errno. */
+#define pv_expect_errno(t, name, result, expected)                                                 \
+	pv_expect_errno_at(t, PV_AT, name, (long)(result), (long)(expected))
+/* Recorded, not judged; compare shows when it changes on a deterministic platform. */
+#define pv_note(t, name, observed) pv_note_at(t, PV_AT, name, (uint64_t)(observed))
+bool pv_expect_eq_at(struct pv_test *t, const char *file, int line, const char *name,
+		     uint64_t observed, uint64_t expected);
+bool pv_expect_in_at(struct pv_test *t, const char *file, int line, const char *name,
+		     uint64_t observed, uint64_t lo, uint64_t hi);
+bool pv_expect_errno_at(struct pv_test *t, const char *file, int line, const char *name,
+			long result, long expected);
+void pv_note_at(struct pv_test *t, const char *file, int line, const char *name, uint64_t observed);
+void pv_message(struct pv_test *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- ends of a case; none returns ---- */
+enum pv_kind {
+	PV_ABSENT,
+	PV_DENIED,
+	PV_TOO_OLD,
+	PV_CONFIG_OFF,
+	PV_HIDDEN,
+	PV_BROKEN_SETUP,
+};
+void pv_skip(struct pv_test *t, enum pv_kind kind, const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 3, 4)));
+void pv_fail(struct pv_test *t, const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 2, 3)));
+void pv_error(struct pv_test *t, enum pv_kind kind, const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 3, 4)));
+
+/* ---- events ---- */
+/*
+ * The attr of an event as its descriptor says, attr.size = sizeof, disabled = 1.
+ * Resolves what is dynamic (sysfs type, tracepoint id, probe target); skips the
+ * case when the kernel has not got it. No exclude bits are set.
+ */
+struct perf_event_attr pv_attr(struct pv_test *t, const struct pv_event_desc *e);
+/* The event called `name` of PMU family `family` (e.g. "sw", "dummy"); ends the case with error
+ * when the tables lack it. */
+const struct pv_event_desc *pv_find_event(struct pv_test *t, const char *family, const char *name);
+/* perf_event_open(2): fd or -errno. The fd must go to pv_sys_close() or be left. */
+int pv_try_open(struct pv_test *t, struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd,
+		unsigned long flags);
+/* Must open: EACCES/EPERM end the case as skip denied, everything else as fail with the errno's
+ * name. */
+struct pv_ev *pv_open(struct pv_test *t, const struct perf_event_attr *attr, pid_t pid, int cpu,
+		      struct pv_ev *leader, unsigned long flags);
+/* The case's event in the case's mode, disabled; pid/cpu/leader as the mode says. Mode and attr may
+ * be adjusted by the caller with pv_open(). */
+struct pv_ev *pv_open_case(struct pv_test *t);
+/* As pv_open_case, but `attr` (from pv_attr, changed by the caller) is opened instead of the
+ * event's plain one. */
+struct pv_ev *pv_open_mode(struct pv_test *t, const struct perf_event_attr *attr);
+int pv_fd(const struct pv_ev *ev);
+struct pv_ev *pv_leader(struct pv_ev *ev);          /* itself when it leads */
+void pv_close(struct pv_test *t, struct pv_ev *ev); /* earlier than the end of the case */
+
+/* On the whole group when ev leads one (PERF_IOC_FLAG_GROUP on the leader for GROUP and SW_LEADER
+ * modes). Must succeed. */
+void pv_enable(struct pv_test *t, struct pv_ev *ev);
+void pv_disable(struct pv_test *t, struct pv_ev *ev);
+void pv_reset(struct pv_test *t, struct pv_ev *ev);
+/* 0 or -errno */
+int pv_ioctl(struct pv_ev *ev, unsigned long request, unsigned long arg);
+
+struct pv_count {
+	uint64_t value, enabled, running, id, lost;
+};
+/* read(2) by the read_format the event was opened with (pv_attr sets both times and ID); must
+ * succeed. A group leader with FORMAT_GROUP: see below. */
+struct pv_count pv_read(struct pv_test *t, struct pv_ev *ev);
+#define PV_GROUP_MAX 64
+struct pv_group {
+	uint64_t nr, enabled, running;
+	struct pv_count member[PV_GROUP_MAX]; /* value, id, lost */
+};
+void pv_read_group(struct pv_test *t, struct pv_ev *leader, struct pv_group *group);
+
+/* ---- workloads: assembly or bare system calls with exactly known counts ---- */
+/* n units of the case's event's workload (descriptor `work`). */
+void pv_work(struct pv_test *t, uint64_t n);
+/* n units of that event's workload. */
+void pv_work_event(struct pv_test *t, const struct pv_event_desc *e, uint64_t n);
+/* Units that are enough for a live check of this event and cheap (e.g. 100; microseconds for SPIN).
+ */
+uint64_t pv_work_some(const struct pv_event_desc *e);
+/* User instructions retired by pv_work(PV_WORK_LOOP, n): slope * n (plus the same constant for
+ * every n). */
+uint64_t pv_loop_insns(uint64_t n);
+
+/*
+ * reset, enable, n units, disable; the count of ev between. Brackets the
+ * window with the clocks that PV_REL_TIME and PV_REL_TSC need.
+ */
+struct pv_window {
+	uint64_t value;        /* counted in the window */
+	uint64_t inner, outer; /* TIME: ns of thread CPU (task-clock) or of wall time (cpu-clock);
+				  TSC: ticks; else 0 */
+	uint64_t enabled, running; /* grown in the window */
+};
+struct pv_window pv_measure(struct pv_test *t, struct pv_ev *ev, uint64_t n);
+/*
+ * Judges a window by the event's relation and the case's mode (exclude bits against
+ * the event's side; CPU mode: at least). Evidence "count". A zero where
+ * something was due is the failure "dead counter" (the verdict's reason says so).
+ */
+bool pv_expect_window(struct pv_test *t, const struct pv_window *w, uint64_t n);
+/* The count due after n units in the case's mode: lo == hi for exact relations. OVERHEAD: lo = hi =
+ * n * per; TIME/TSC need a window: use pv_expect_window. */
+void pv_due(const struct pv_test *t, uint64_t n, uint64_t *lo, uint64_t *hi);
+
+/* ---- the ring buffer ---- */
+struct pv_record {
+	struct perf_event_header header;
+	uint64_t at;  /* free-running position of the header in the ring */
+	bool wrapped; /* it lay across the end of the buffer */
+	uint8_t body[65536 - sizeof(struct perf_event_header)]; /* behind the header */
+} __attribute__((aligned(8)));
+/* 2^k data pages, writable (the kernel respects the tail); must succeed. */
+void pv_ring_map(struct pv_test *t, struct pv_ev *ev, unsigned int data_pages);
+/* mmap(2) of 1 + data_pages pages with PROT_READ|PROT_WRITE: 0 or -errno. */
+int pv_ring_try_map(struct pv_ev *ev, unsigned int data_pages);
+/*
+ * Takes the next record off the ring (moves data_tail); false: empty. A record that breaks the law
+ * (size 0, not a multiple of 8, beyond data_head, head moved back) fails the case.
+ */
+bool pv_ring_next(struct pv_test *t, struct pv_ev *ev, struct pv_record *rec);
+struct perf_event_mmap_page *pv_ring_page(struct pv_ev *ev);
+uint64_t pv_ring_head(struct pv_ev *ev); /* with the read barrier */
+
+/* ---- processes and signals ---- */
+/* A child that runs fn(t, arg) and exits 0; checks in the child count. Must succeed. */
+pid_t pv_fork(struct pv_test *t, void (*fn)(struct pv_test *t, void *arg), void *arg);
+/* Waits for it; a child that did not exit 0 fails the case. */
+void pv_wait(struct pv_test *t, pid_t pid);
+/* A child that waits until pv_go() before it runs fn. */
+pid_t pv_fork_held(struct pv_test *t, void (*fn)(struct pv_test *t, void *arg), void *arg);
+void pv_go(struct pv_test *t, pid_t pid);
+
+/* Counts notifications of an event by signal `signo` (real-time, e.g. SIGRTMIN+1) to this thread
+ * (F_SETSIG, F_SETOWN_EX F_OWNER_TID, O_ASYNC). */
+struct pv_signals {
+	volatile int count;
+	volatile int last_fd;  /* si_fd of the last one */
+	volatile int wrong_fd; /* how many had another si_fd than the event's */
+	volatile int hup;      /* POLL_HUP among them */
+};
+struct pv_signals *pv_signal_on(struct pv_test *t, struct pv_ev *ev, int signo);
+/* poll(2) with timeout_ms: revents, or -errno; 0 after the timeout. */
+int pv_poll(struct pv_ev *ev, int timeout_ms);
+
+/* ---- files and knobs ---- */
+/* Whole text of a file without the last newline; returns length or -errno. */
+int pv_file_read(const char *path, char *buf, size_t size);
+/* Directory entries' names into names[], sorted; count or -errno. */
+int pv_dir_list(const char *path, char (*names)[256], size_t max);
+/* Sets a /proc/sys or /sys knob until the case ends (the engine puts it back even when the case is
+ * killed); must succeed, else skip denied. */
+void pv_knob(struct pv_test *t, const char *path, const char *value);
+
+/* ---- breakpoints ---- */
+void *pv_watch_place(void); /* 64 bytes, 64-byte aligned, touched by STORE/LOAD at offset 0 */
+void pv_store(void *addr, unsigned int len, uint64_t n); /* n stores of len (1, 2, 4, 8) bytes */
+void pv_load(void *addr, unsigned int len, uint64_t n);
+extern void pv_probe_target(void); /* assembly, one entry, no branch back to its start */
+extern void pv_probe_other(void);  /* the same, another address */
+void pv_call(void (*target)(void), uint64_t n); /* n calls from assembly */
+#endif

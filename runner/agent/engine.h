@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Runs a list of cases, each in a process of its own, and writes the event stream. */
+#ifndef PV_RUNNER_AGENT_ENGINE_H
+#define PV_RUNNER_AGENT_ENGINE_H
+
+#include <signal.h>
+
+#include "pmu/descriptor.h"
+#include "runner/agent/out.h"
+
+struct pv_run_opts {
+	const char *platform;
+	const char **filter, **exclude, **descriptor, **expect;
+	size_t nr_filter, nr_exclude, nr_descriptor, nr_expect;
+	const char *skip_file;
+	unsigned int repeat;
+	bool shuffle, deterministic;
+	uint64_t seed;
+	double timeout; /* seconds for one case */
+	int cpu;        /* to pin cases to; -1: the first this process may use */
+};
+
+/* What a run works on: cases of this architecture, of the chosen descriptors, that the globs let
+ * through. */
+struct pv_selection {
+	const struct pv_case **cases;
+	size_t nr;
+};
+
+/* 0, or -EINVAL with one line on stderr (unknown descriptor or family, a glob that matches
+ * nothing). */
+int pv_select(const struct pv_run_opts *o, struct pv_selection *sel);
+bool pv_pmu_active(const struct pv_run_opts *o, const struct pv_pmu *pmu);
+bool pv_pmu_expected(const struct pv_run_opts *o, const struct pv_pmu *pmu);
+
+/* Sends run_begin, plan, the cases and run_end. 0 complete; -EINTR stopped by `stop`; -EIO nobody
+ * listens. */
+int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, struct pv_out *out,
+		  volatile sig_atomic_t *stop);
+
+/* The keys of run_begin that the agent can know (facts.c). */
+void pv_facts(struct pv_json *j, const struct pv_run_opts *o);
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a run says about where it ran. */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arch/work.h"
+#include "cases/lib/sys.h"
+#include "cases/lib/test.h"
+#include "runner/agent/engine.h"
+
+static const char *arch_name(void)
+{
+#if defined(__x86_64__)
+	return "x86_64";
+#elif defined(__aarch64__)
+	return "arm64";
+#elif defined(__i386__)
+	return "i386";
+#else
+	return "arm";
+#endif
+}
+
+/* The kernel's own GNU build-id out of its notes; "" when there is none. */
+static void kernel_build_id(char *hex, size_t size)
+{
+	char notes[4096];
+	long len = pv_sys_file_read("/sys/kernel/notes", notes, sizeof(notes));
+	long at = 0;
+
+	hex[0] = 0;
+	while (at >= 0 && len - at >= (long)sizeof(Elf64_Nhdr)) {
+		Elf64_Nhdr n;
+		size_t name, desc;
+
+		memcpy(&n, notes + at, sizeof(n));
+		name = at + sizeof(n);
+		desc = name + ((n.n_namesz + 3ull) & ~3ull);
+		if (desc + n.n_descsz > (size_t)len)
+			return;
+		if (n.n_type == NT_GNU_BUILD_ID && n.n_namesz == 4 &&
+		    !memcmp(notes + name, "GNU", 4) && n.n_descsz * 2 < size) {
+			for (size_t i = 0; i < n.n_descsz; i++)
+				sprintf(hex + 2 * i, "%02x", (unsigned char)notes[desc + i]);
+			return;
+		}
+		at = desc + ((n.n_descsz + 3ull) & ~3ull);
+	}
+}
+
+static void kernel_facts(struct pv_json *j)
+{
+	char build_id[128], cmdline[4096] = "";
+	struct utsname u;
+
+	uname(&u);
+	kernel_build_id(build_id, sizeof(build_id));
+	pv_sys_file_read("/proc/cmdline", cmdline, sizeof(cmdline));
+	cmdline[strcspn(cmdline, "\n")] = 0;
+	pv_json_open(j, "kernel", '{');
+	pv_json_text(j, "release", u.release);
+	pv_json_text(j, "version", u.version);
+	pv_json_text(j, "build_id", build_id);
+	pv_json_text(j, "cmdline", cmdline);
+	pv_json_close(j, '}');
+}
+
+static void descriptor_facts(struct pv_json *j, const struct pv_run_opts *o)
+{
+	pv_json_open(j, "descriptors", '{');
+	for (size_t i = 0; i < pv_nr_pmus; i++) {
+		const struct pv_pmu *p = &pv_pmus[i];
+
+		if (!pv_pmu_active(o, p))
+			continue;
+		pv_json_open(j, p->family, '{');
+		pv_json_text(j, "name", p->name);
+		pv_json_text(j, "hash", p->hash);
+		pv_json_close(j, '}');
+	}
+	pv_json_close(j, '}');
+}
+
+void pv_facts(struct pv_json *j, const struct pv_run_opts *o)
+{
+	time_t now = time(NULL);
+	char text[512];
+	struct tm tm;
+
+	pv_json_int(j, "schema", 1);
+	pv_json_text(j, "tool", PV_VERSION);
+	pv_json_text(j, "platform", o->platform);
+	pv_json_text(j, "arch", arch_name());
+	pv_json_text(j, "accel", "native");
+	pv_json_bool(j, "deterministic", o->deterministic);
+	kernel_facts(j);
+	pv_arch_cpu(text, sizeof(text));
+	pv_json_text(j, "cpu", text);
+	pv_json_int(j, "nr_cpus", sysconf(_SC_NPROCESSORS_ONLN));
+	descriptor_facts(j, o);
+	pv_json_int(j, "attr_size", pv_probe_attr_size());
+	pv_json_int(j, "header_attr_size", sizeof(struct perf_event_attr));
+	if (o->shuffle)
+		pv_json_u64(j, "seed", o->seed);
+	else
+		pv_json_text(j, "seed", NULL);
+	pv_json_int(j, "repeat", o->repeat);
+	gmtime_r(&now, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	pv_json_text(j, "start", text);
+}

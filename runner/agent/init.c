@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cases/lib/sys.h"
+#include "runner/agent/init.h"
+
+#define PORT_NAME "pmuvet.results"
+
+static const struct {
+	const char *type, *dir;
+} mounts[] = {
+	{"proc", "/proc"},
+	{"sysfs", "/sys"},
+	{"devtmpfs", "/dev"},
+	{"tracefs", "/sys/kernel/tracing"},
+	{"cgroup2", "/sys/fs/cgroup"},
+	{"tmpfs", "/tmp"},
+};
+
+static bool load_module(const char *name)
+{
+	char path[512];
+	long err;
+	int fd;
+
+	snprintf(path, sizeof(path), "/modules/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	err = syscall(SYS_finit_module, fd, "", 0);
+	close(fd);
+	return !err;
+}
+
+/* Again and again until a round loads nothing: what fails may only wait for another one. */
+static void load_modules(void)
+{
+	static char names[128][256];
+	long n = pv_sys_dir_list("/modules", names, 128);
+	bool progress = true;
+
+	while (progress) {
+		progress = false;
+		for (long i = 0; i < n; i++) {
+			if (names[i][0] && load_module(names[i])) {
+				names[i][0] = 0;
+				progress = true;
+			}
+		}
+	}
+}
+
+static int open_port(void)
+{
+	static char ports[64][256];
+	long n = pv_sys_dir_list("/sys/class/virtio-ports", ports, 64);
+
+	for (long i = 0; i < n; i++) {
+		char path[512], name[64];
+
+		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", ports[i]);
+		if (pv_sys_file_read(path, name, sizeof(name)) <= 0)
+			continue;
+		name[strcspn(name, "\n")] = 0;
+		if (strcmp(name, PORT_NAME))
+			continue;
+		snprintf(path, sizeof(path), "/dev/%s", ports[i]);
+		return open(path, O_WRONLY | O_CLOEXEC);
+	}
+	return -1;
+}
+
+/* The port's name comes by a control message after the driver's probe: bounded waiting. */
+static int wait_port(void)
+{
+	struct stat st;
+	int fd = open_port();
+
+	for (int i = 0; fd < 0 && i < 200; i++) {
+		if (stat("/sys/class/virtio-ports", &st))
+			break;
+		usleep(5000);
+		fd = open_port();
+	}
+	return fd;
+}
+
+void pv_init_setup(struct pv_out *out)
+{
+	static const char hello[] = "{\"event\":\"hello\",\"tool\":\"" PV_VERSION "\"}";
+
+	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
+		mkdir(mounts[i].dir, 0755);
+		mount(mounts[i].type, mounts[i].dir, mounts[i].type, 0, NULL);
+	}
+	load_modules();
+	out->framed = true;
+	out->fd = wait_port();
+	if (out->fd < 0)
+		out->fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	pv_out_line(out, hello, sizeof(hello) - 1);
+}
+
+void pv_init_args(int *argc, char ***argv)
+{
+	static char text[65536];
+	static char *args[1024];
+	long n = pv_sys_file_read("/agent.args", text, sizeof(text));
+	char *save, *line;
+	int count = 0;
+
+	args[count++] = (*argv)[0];
+	for (line = n > 0 ? strtok_r(text, "\n", &save) : NULL; line && count < 1023;
+	     line = strtok_r(NULL, "\n", &save))
+		args[count++] = line;
+	*argc = count;
+	*argv = args;
+}
+
+void pv_init_poweroff(void)
+{
+	sync();
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
