@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -97,15 +96,8 @@ void pv_child_run(const struct pv_case *c, const struct pv_child_opts *opts, str
 	static const struct pv_sink ops = {sink_evidence, sink_message, sink_knob};
 	struct sink sink = {.c = c, .rep = opts->rep, .fd = fd};
 	struct pv_test t;
-	cpu_set_t set;
 
 	pv_test_init(&t, c, &ops, &sink, tally, opts->cpu, opts->seed, opts->deterministic);
-	if (opts->cpu >= 0) {
-		CPU_ZERO(&set);
-		CPU_SET(opts->cpu, &set);
-		if (sched_setaffinity(0, sizeof(set), &set))
-			pv_error(&t, PV_BROKEN_SETUP, "cannot be pinned to CPU %d", opts->cpu);
-	}
 	pv_bodies[c->body](&t);
 	_exit(tally->failed ? 1 : 0);
 }

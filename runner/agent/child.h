@@ -7,7 +7,7 @@
 #include "pmu/descriptor.h"
 
 struct pv_child_opts {
-	int cpu; /* to be pinned to; -1: not */
+	int cpu; /* the CPU this process is pinned to by its parent */
 	uint64_t seed;
 	bool deterministic;
 	unsigned int rep;

@@ -373,6 +373,15 @@ static int first_cpu(int wanted)
 	return 0;
 }
 
+static int pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set);
+}
+
 static void send_end_of_run(struct engine *e, bool complete, const char *reason, double seconds)
 {
 	event(e, "run_end");
@@ -401,6 +410,12 @@ int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, s
 
 	if (err)
 		return err;
+	/* Cases inherit the pinning: one that had to be moved to its CPU after fork would cost a migration. */
+	if (pin(e.cpu)) {
+		fprintf(stderr, "pmuvet-agent: cannot be pinned to CPU %d: %s\n", e.cpu,
+			strerror(errno));
+		return -EINVAL;
+	}
 	e.tally = mmap(NULL, sizeof(*e.tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		       -1, 0);
 	e.splat = malloc(sizeof(*e.splat));
