@@ -67,13 +67,13 @@ static int open_port(void)
 	for (long i = 0; i < n; i++) {
 		char path[512], name[64];
 
-		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", ports[i]);
+		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%.255s/name", ports[i]);
 		if (pv_sys_file_read(path, name, sizeof(name)) <= 0)
 			continue;
 		name[strcspn(name, "\n")] = 0;
 		if (strcmp(name, PORT_NAME))
 			continue;
-		snprintf(path, sizeof(path), "/dev/%s", ports[i]);
+		snprintf(path, sizeof(path), "/dev/%.255s", ports[i]);
 		return open(path, O_WRONLY | O_CLOEXEC);
 	}
 	return -1;
