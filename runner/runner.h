@@ -22,6 +22,7 @@ int pv_regress_main(int argc, char **argv);
 const char *pv_root(void);
 void pv_path(char *buf, size_t size, const char *below_root);
 /* Makes the directory and its parents; 0 or -errno. */
+#define PATH_SIZE 4096
 int pv_make_dirs(const char *path);
 
 #endif

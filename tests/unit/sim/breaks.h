@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The promises the simulated kernel can break, one at a time: name, what is
+ * broken, and globs of the cases that own the promise (family/capability/name, without
+ * variants): at least one variant of each must turn red.
+ */
+#ifndef PV_TESTS_SIM_BREAKS_H
+#define PV_TESTS_SIM_BREAKS_H
+
+#include <stdbool.h>
+
+/* clang-format off */
+#define SIM_BREAKS(X) \
+	/* counting */ \
+	X(DEAD_COUNTER, "an event opens and reads 0 for ever", "*/counting/live */counting/exact") \
+	X(COUNT_LOSES, "every hundredth occurrence is not counted", "*/counting/exact") \
+	X(COUNT_FIRST_TWICE, "the first occurrence counts twice", "*/counting/exact */tracepoint/calls") \
+	X(READ_ADDS_ONE, "a read changes the count", "*/counting/exact") \
+	X(ZERO_COUNTS, "events that have nothing to count do count", "*/counting/zero") \
+	X(CLOCK_FAST, "clocks run a thousand times too fast", "*/counting/live") \
+	X(CLOCK_STANDS, "clocks run a hundred times too slow", "*/counting/live") \
+	X(CPU_WIDE_DEAD, "CPU-wide events count nothing", "*/counting/live") \
+	X(SIBLING_DEAD, "group siblings count nothing", "*/counting/live") \
+	X(PINNED_FAILS, "pinned events are in error state at once", "*/counting/live") \
+	X(EXCLUDE_USER_IGNORED, "exclude_user is ignored", "*/counting/exclude") \
+	X(EXCLUDE_KERNEL_IGNORED, "exclude_kernel is ignored", "*/counting/exclude") \
+	X(EXCLUDE_STOPS, "exclude_user or exclude_kernel stop the event", "*/counting/exclude") \
+	X(EXCLUDE_OTHER_STOPS, "exclude_hv or exclude_idle stop the event", "*/counting/exclude") \
+	X(TIME_STANDS, "time_enabled and time_running never grow", "*/counting/times") \
+	X(TIME_RUNS_OFF, "both times grow while the event is off", "*/counting/times") \
+	X(RUNNING_ABOVE_ENABLED, "time_running is larger than time_enabled", "*/counting/times") \
+	X(RUNNING_LAGS, "time_running is half of time_enabled", "") \
+	X(ID_SWAPPED, "read(2) gives the id of another event", "*/counting/times") \
+	X(ID_NOT_UNIQUE, "read(2) gives every event the same id", "*/counting/times") \
+	X(IOC_ID_WRONG, "IOC_ID differs from the id that read(2) gives", "*/counting/times") \
+	/* toggles */ \
+	X(STARTS_ENABLED, "attr.disabled is ignored", "") \
+	X(ENABLE_IGNORED, "IOC_ENABLE does nothing", "") \
+	X(ENABLE_RESETS, "IOC_ENABLE sets the count to 0", "") \
+	X(DISABLE_IGNORED, "IOC_DISABLE does nothing", "") \
+	X(DISABLE_ADDS_ONE, "IOC_DISABLE changes the count", "") \
+	X(COUNTS_WHEN_OFF_TOO, "a disabled event counts", "") \
+	X(RESET_IGNORED, "IOC_RESET does nothing", "") \
+	X(RESET_CLEARS_TIMES, "IOC_RESET clears the times too", "") \
+	X(RESET_DISABLES, "IOC_RESET disables the event", "") \
+	X(GROUP_FLAG_IGNORED, "PERF_IOC_FLAG_GROUP is ignored", "") \
+	X(GROUP_FLAG_ALWAYS, "every ioctl works on the whole group", "") \
+	X(SIBLING_IGNORES_LEADER, "a sibling counts below a disabled leader", "") \
+	X(IOCTL_UNKNOWN_ACCEPTED, "an unknown ioctl is accepted", "") \
+	/* attr */ \
+	X(SIZE_0_REFUSED, "attr.size 0 is not taken for 64", "*/errors/attr_size") \
+	X(SIZE_SMALL_ACCEPTED, "an attr.size below 64 is accepted", "*/errors/attr_size") \
+	X(SIZE_OLD_REFUSED, "sizes of older headers are refused", "*/errors/attr_size") \
+	X(SIZE_ZERO_TAIL_REFUSED, "a larger attr with a zero tail is refused", "*/errors/attr_size") \
+	X(SIZE_TAIL_ACCEPTED, "a tail that the kernel does not know is ignored", "*/errors/attr_size") \
+	X(SIZE_NOT_WRITTEN_BACK, "E2BIG does not write the kernel's size back", "*/errors/attr_size") \
+	X(FAULT_EINVAL, "a bad attr pointer gives EINVAL", "*/errors/attr_fault") \
+	X(RESERVED_OPEN_FLAGS, "unknown flags of perf_event_open are accepted", "*/errors/reserved") \
+	X(RESERVED_ATTR_FLAGS, "reserved attr flag bits are accepted", "*/errors/reserved") \
+	X(RESERVED_READ_FORMAT, "reserved read_format bits are accepted", "*/errors/reserved") \
+	X(RESERVED_SAMPLE_TYPE, "reserved sample_type bits are accepted", "*/errors/reserved") \
+	X(RESERVED_BRANCH, "reserved branch_sample_type bits are accepted", "*/errors/reserved") \
+	X(RESERVED_AUX_ACTION, "reserved aux_action bits are accepted", "") \
+	X(RESERVED_2, "__reserved_2 is not checked", "*/errors/reserved") \
+	X(DEFINED_OPEN_FLAGS, "PERF_FLAG_FD_CLOEXEC is refused", "") \
+	X(DEFINED_ATTR_FLAGS, "attr.comm_exec is refused", "") \
+	X(DEFINED_READ_FORMAT, "PERF_FORMAT_LOST is refused", "") \
+	X(DEFINED_SAMPLE_TYPE, "PERF_SAMPLE_TRANSACTION is refused", "") \
+	X(DEFINED_BRANCH, "PERF_SAMPLE_BRANCH_COND is refused", "") \
+	X(DEFINED_AUX_ACTION, "aux_start_paused is refused with EINVAL", "") \
+	X(COMPANIONS_UNCHECKED, "attr bits that need one another are accepted alone", "") \
+	X(TYPE_UNCHECKED, "an unknown PMU type opens", "") \
+	X(SW_CONFIG_UNCHECKED, "an unknown software event opens", "") \
+	X(SW_BRANCH_ACCEPTED, "a branch stack on a software event is accepted", "") \
+	X(TP_CONFIG_UNCHECKED, "an unknown tracepoint id opens", "") \
+	X(MSR_CONFIG_UNCHECKED, "an unknown event of the msr PMU opens", "") \
+	X(NO_INTERRUPT_ACCEPTED, "a PMU without interrupt accepts a sample period", "") \
+	X(NO_EXCLUDE_ACCEPTED, "a PMU that cannot exclude accepts exclude bits", "") \
+	X(NO_TASK_EINVAL, "a pid without task gives EINVAL", "") \
+	X(NO_TARGET_ACCEPTED, "pid -1 with cpu -1 opens", "") \
+	X(CPU_UNCHECKED, "an absurd CPU number opens", "") \
+	X(GROUP_FD_EINVAL, "a bad group_fd gives EINVAL", "") \
+	X(FREQ_UNCHECKED, "a frequency above the sysctl is accepted", "") \
+	X(PERIOD_63_OPENS, "a sample_period with bit 63 opens", "") \
+	/* sysfs */ \
+	X(SYSFS_TYPE_TWICE, "two PMUs have the same type number", "") \
+	X(SYSFS_TYPE_TEXT, "a PMU's type is not a number", "") \
+	X(SYSFS_FORMAT_OVERLAP, "two format fields share bits", "") \
+	X(SYSFS_FORMAT_WIDE, "a format field is wider than its word", "") \
+	X(SYSFS_FORMAT_GARBAGE, "a format field names no config word", "") \
+	X(SYSFS_FORMAT_MOVED, "a format field lies elsewhere than the ABI has it", "") \
+	X(SYSFS_EVENT_UNKNOWN_FIELD, "an event string uses a field that format/ lacks", "") \
+	X(SYSFS_EVENT_TOO_LARGE, "an event string's value does not fit in its field", "") \
+	X(SYSFS_EVENT_REFUSED, "an event that sysfs names does not open", "") \
+	X(SYSFS_CPUMASK_BAD, "cpus names CPUs that are not there", "") \
+	X(SYSFS_CAPS_TEXT, "a capability is not a number", "") \
+	/* tracepoint */ \
+	X(TP_FIRES_FOR_OTHERS, "a syscall tracepoint fires for every system call", "*/tracepoint/silent") \
+	X(RAW_ID_WRONG, "the raw data carry another tracepoint's id", "*/tracepoint/raw") \
+	X(RAW_EMPTY, "the raw data have size 0", "*/tracepoint/raw") \
+	X(SET_OUTPUT_IGNORED, "SET_OUTPUT answers 0 and does nothing", "*/tracepoint/calls") \
+	X(SET_OUTPUT_UNCHECKED, "SET_OUTPUT accepts any pair of events", "") \
+	/* ring */ \
+	X(SAMPLES_MISSING, "no sample reaches the ring", "*/ring/law */ring/clock") \
+	X(SAMPLES_SKIP, "every third overflow has no sample", "*/ring/law") \
+	X(SAMPLE_TWICE, "every sample is written twice", "*/ring/law") \
+	X(FIRST_PERIOD_SHORT, "the first period is one too short", "*/ring/law */overflow/never") \
+	X(HEAD_GOES_BACK, "data_head goes back", "*/ring/law") \
+	X(RECORD_SIZE_ODD, "the size of a record is not a multiple of 8", "*/ring/law") \
+	X(SAMPLE_PERIOD_WRONG, "PERIOD in a sample is one too large", "*/ring/periods") \
+	X(SAMPLE_TID_WRONG, "pid and tid in a sample are another task's", "*/ring/fields") \
+	X(SAMPLE_TIME_FALLS, "TIME in samples goes back", "*/ring/fields") \
+	X(SAMPLE_ID_WRONG, "the ID in a sample is another event's", "*/ring/fields */tracepoint/calls") \
+	X(SAMPLE_IP_WRONG, "IP in a sample is elsewhere", "*/ring/fields") \
+	X(SAMPLE_ADDR_WRONG, "ADDR in a sample is elsewhere", "*/ring/fields") \
+	X(SAMPLE_MODE_WRONG, "a user sample's misc says kernel", "*/ring/fields") \
+	X(SAMPLE_CPU_WRONG, "CPU in a sample is another one", "*/ring/fields") \
+	X(WRAP_CORRUPTED, "a record across the end of the ring is damaged", "*/ring/wrap") \
+	X(RING_OVERWRITES, "a full ring overwrites what was not read", "*/ring/lost") \
+	X(LOST_RECORD_MISSING, "no LOST record is written", "*/ring/lost") \
+	X(LOST_RECORD_SHORT, "a LOST record says one too few", "*/ring/lost") \
+	X(LOST_RECORD_ID, "a LOST record has another event's id", "*/ring/lost") \
+	X(FORMAT_LOST_ZERO, "PERF_FORMAT_LOST reads 0", "*/ring/lost_format") \
+	X(FORMAT_LOST_DOUBLE, "PERF_FORMAT_LOST counts twice", "*/ring/lost_format") \
+	X(CLOCK_ONE_SAMPLE, "a clock event's timer fires once", "*/ring/clock") \
+	X(CLOCK_SAMPLES_TOO_MANY, "a clock event samples ten times too often", "*/ring/clock") \
+	X(MMAP_PRIVATE_ACCEPTED, "a private mapping of a ring is accepted", "") \
+	X(MMAP_SIZE_UNCHECKED, "a ring of any number of pages is accepted", "") \
+	X(MMAP_INHERIT_ACCEPTED, "an inherited any-CPU event can be mapped", "") \
+	/* overflow */ \
+	X(SIGNAL_EXTRA, "one signal too many", "*/overflow/signals") \
+	X(SIGNAL_MISSING, "one signal too few", "*/overflow/signals") \
+	X(SIGNAL_WRONG_NUMBER, "F_SETSIG is ignored", "*/overflow/signals") \
+	X(SI_FD_WRONG, "si_fd is another descriptor", "*/overflow/signals") \
+	X(REFRESH_ONE_MORE, "IOC_REFRESH(n) lets n + 1 overflows pass", "*/overflow/refresh") \
+	X(REFRESH_NO_HUP, "the last overflow of IOC_REFRESH is no POLL_HUP", "*/overflow/refresh") \
+	X(REFRESH_GOES_ON, "the event is not disabled after IOC_REFRESH's last", "*/overflow/refresh") \
+	X(REFRESH_UNCHECKED, "IOC_REFRESH works on counting and inherited events", "*/overflow/refresh_refused") \
+	X(POLL_NO_IN, "poll never says POLLIN", "*/overflow/poll") \
+	X(POLL_ALWAYS_IN, "poll always says POLLIN", "*/overflow/poll") \
+	X(POLL_STICKS, "poll does not take POLLIN away", "*/overflow/poll") \
+	X(POLL_NO_HUP, "poll does not tell that the monitored task is gone", "*/overflow/hup") \
+	X(POLL_NO_RING, "poll of an event without ring gives nothing", "") \
+	X(PERIOD_IGNORED, "IOC_PERIOD does nothing", "*/overflow/period") \
+	X(PERIOD_LATE, "IOC_PERIOD waits for the old period to end", "*/overflow/period") \
+	X(PERIOD_0_ACCEPTED, "IOC_PERIOD accepts 0", "*/overflow/period_refused") \
+	X(PERIOD_63_ACCEPTED, "IOC_PERIOD accepts bit 63", "*/overflow/period_refused") \
+	X(PERIOD_COUNTING_ACCEPTED, "IOC_PERIOD works on a counting event", "*/overflow/period_refused") \
+	X(PERIOD_REFUSED_SETS, "a refused IOC_PERIOD changes the period", "*/overflow/period_refused") \
+	/* breakpoint */ \
+	X(BP_BYTE_BEHIND, "a store behind the watched bytes counts", "*/breakpoint/neighbour") \
+	X(BP_BYTE_BEFORE, "a store before the watched bytes counts", "*/breakpoint/neighbour") \
+	X(BP_FIRST_BYTE_ONLY, "only the first of the watched bytes is watched", "*/breakpoint/neighbour") \
+	X(BP_WIDE_TWICE, "a store of more than a byte counts twice", "") \
+	X(BP_LOAD_ON_WRITE, "a load counts on a write watchpoint", "*/breakpoint/direction") \
+	X(BP_LOADS_MISSED, "loads never count", "") \
+	X(BP_EXEC_ELSEWHERE, "an execution breakpoint counts calls of another function", "*/breakpoint/other_function") \
+	X(MODIFY_IGNORED, "MODIFY_ATTRIBUTES leaves the old place watched", "*/breakpoint/modify") \
+	X(MODIFY_CLEARS, "MODIFY_ATTRIBUTES loses the count", "*/breakpoint/modify") \
+	X(MODIFY_ENABLES, "MODIFY_ATTRIBUTES enables a disabled breakpoint", "") \
+	X(MODIFY_UNCHECKED, "MODIFY_ATTRIBUTES accepts other changes", "*/breakpoint/modify_refused") \
+	X(MODIFY_OTHER_ACCEPTED, "MODIFY_ATTRIBUTES works on other events", "*/breakpoint/modify_refused") \
+	X(BP_SLOT_LEAKED, "close does not give the slot back", "*/breakpoint/slots") \
+	X(BP_SLOTS_UNLIMITED, "there is no end of slots", "*/breakpoint/slots") \
+	X(BP_SLOTS_EBUSY, "full slots give EBUSY", "*/breakpoint/slots") \
+	X(BP_SLOTS_SPLIT, "execution and data breakpoints have slots of their own", "*/breakpoint/slots_split") \
+	X(BP_TYPE_UNCHECKED, "a bad bp_type opens", "*/breakpoint/refused") \
+	X(BP_LEN_UNCHECKED, "a bad bp_len opens", "*/breakpoint/refused") \
+	X(BP_ALIGN_UNCHECKED, "an unaligned watchpoint opens", "*/breakpoint/refused") \
+	X(BP_KERNEL_UNCHECKED, "a kernel address with exclude_kernel opens", "*/breakpoint/refused") \
+	X(BP_REFUSED_KEEPS_SLOT, "a refused breakpoint keeps its slot", "*/breakpoint/refused") \
+	X(BP_LATE_REFUSAL_KEEPS_SLOT, "a breakpoint refused behind its own set-up keeps its slot", "*/breakpoint/late_refusal") \
+	X(EXTENDED_REGS_ACCEPTED, "extended registers are accepted where no PMU samples them", "") \
+	/* groups */ \
+	X(GROUP_INCOHERENT, "siblings lag one behind in a group read", "*/groups/coherent") \
+	X(GROUP_NR_WRONG, "nr of a group read is one too large", "*/groups/coherent") \
+	X(GROUP_ORDER_REVERSED, "a group read gives the members backwards", "*/groups/order") \
+	X(SAMPLE_READ_WRONG, "the READ block of a sample differs from the count", "*/groups/sample_read") \
+	X(READ_SIZE_UNCHECKED, "a read into a small buffer gives what fits", "*/groups/small_buffer") \
+	X(GROUP_SIZE_UNCHECKED, "a group whose read is above 16 KiB is accepted", "*/groups/read_limit") \
+	X(GROUP_NESTED, "a sibling may lead", "*/groups/refused") \
+	X(GROUP_INHERIT_MIXED, "a sibling's inherit may differ from the leader's", "*/groups/refused") \
+	X(GROUP_CLOCK_MIXED, "a sibling's clock may differ from the leader's", "*/groups/refused") \
+	X(GROUP_CPU_MIXED, "a sibling may be on another CPU", "*/groups/refused") \
+	X(GROUP_TASK_MIXED, "a sibling may be on another task", "*/groups/refused") \
+	X(GROUP_PINNED_SIBLING, "a pinned sibling is accepted", "*/groups/refused") \
+	X(GROUP_EXCLUSIVE_SIBLING, "an exclusive sibling is accepted", "*/groups/refused") \
+	X(GROUP_LIMIT_UNCHECKED, "a group larger than the counters is accepted", "*/groups/counters") \
+	X(GROUP_LIMIT_ENOSPC, "a group larger than the counters gives ENOSPC", "*/groups/counters") \
+	X(COUNTER_MISSING, "one counter is never used", "*/groups/counters") \
+	X(NO_CYCLE_COUNTER, "cycles take a programmable counter", "*/groups/counters") \
+	X(GROUP_LAST_DEAD, "the last member of a group counts nothing", "*/groups/unlimited */groups/counters") \
+	/* inherit */ \
+	X(INHERIT_IGNORED, "children inherit nothing", "*/inherit/sum") \
+	X(INHERIT_ALWAYS, "children inherit events without attr.inherit", "*/inherit/off") \
+	X(INHERIT_EXIT_LOST, "the count of an exited child is lost", "*/inherit/sum") \
+	X(INHERIT_EXIT_TWICE, "the count of an exited child is added twice", "*/inherit/sum") \
+	X(INHERIT_LIVE_LOST, "a living child's count is not in its parent's", "") \
+	X(INHERIT_ONE_LEVEL, "grandchildren do not count", "*/inherit/grandchild") \
+	X(INHERIT_EARLIER_CHILD, "a child forked before the open is counted", "*/inherit/earlier_child") \
+	X(INHERIT_NOT_SWITCHED, "ioctls do not reach inherited events", "*/inherit/late_enable") \
+	X(INHERIT_SIBLING_LOST, "a group read lacks the siblings' children", "*/inherit/group") \
+	X(ATTACH_WRONG_TASK, "an event on a child counts its parent", "*/inherit/attach")
+/* clang-format on */
+
+enum sim_break {
+	SIM_OK,
+#define X(name, about, cases) SIM_##name,
+	SIM_BREAKS(X)
+#undef X
+	SIM_NR_BREAKS,
+};
+
+/* Of this process and its children; set by sim_boot(). */
+extern enum sim_break sim_break;
+
+static inline bool sim_broken(enum sim_break b)
+{
+	return sim_break == b && b != SIM_OK;
+}
+
+#endif

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* perf_event_open(2), close, read and what fork does to events. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests/unit/sim/sim.h"
+
+static struct sim_event *new_event(void)
+{
+	int i = sim->nr_events;
+	struct sim_event *ev;
+
+	if (i == SIM_MAX_EVENTS)
+		return NULL;
+	sim->nr_events++;
+	ev = &sim->event[i];
+	memset(ev, 0, sizeof(*ev));
+	ev->leader = i;
+	ev->parent = ev->ring = -1;
+	ev->id = sim->next_id++;
+	return ev;
+}
+
+/* Into `task` the target's index, -1 for CPU-wide. */
+static int find_target(pid_t pid, int *task)
+{
+	*task = -1;
+	if (pid == -1)
+		return 0;
+	*task = pid ? sim_find_task(pid) : sim_self;
+	if (*task < 0)
+		return sim_broken(SIM_NO_TASK_EINVAL) ? -EINVAL : -ESRCH;
+	return 0;
+}
+
+static int check_group(struct sim_event *ev, struct sim_event *leader)
+{
+	const struct perf_event_attr *a = &ev->attr.a, *l = &leader->attr.a;
+
+	if (leader->leader != sim_index(leader) && !sim_broken(SIM_GROUP_NESTED))
+		return -EINVAL;
+	if (leader->task >= 0 && ev->task >= 0 && l->inherit != a->inherit &&
+	    !sim_broken(SIM_GROUP_INHERIT_MIXED))
+		return -EINVAL;
+	if ((l->use_clockid != a->use_clockid || l->clockid != a->clockid) &&
+	    !sim_broken(SIM_GROUP_CLOCK_MIXED))
+		return -EINVAL;
+	if (leader->cpu != ev->cpu && !sim_broken(SIM_GROUP_CPU_MIXED))
+		return -EINVAL;
+	if (leader->task != ev->task && !sim_broken(SIM_GROUP_TASK_MIXED))
+		return -EINVAL;
+	if (a->pinned && !sim_broken(SIM_GROUP_PINNED_SIBLING))
+		return -EINVAL;
+	if (a->exclusive && !sim_broken(SIM_GROUP_EXCLUSIVE_SIBLING))
+		return -EINVAL;
+	if (!sim_group_fits(leader, ev))
+		return sim_broken(SIM_GROUP_LIMIT_ENOSPC) ? -ENOSPC : -EINVAL;
+	return 0;
+}
+
+/* perf_event_validate_size(): a read of the group must stay below 16 KiB. */
+static int check_size(struct sim_event *ev, struct sim_event *leader)
+{
+	unsigned int siblings = 0;
+	uint64_t limit = 16 * 1024;
+
+	for (struct sim_event *m = leader; m; m = sim_next_member(leader, m))
+		siblings++;
+	for (struct sim_event *m = leader; m; m = sim_next_member(leader, m)) {
+		if (sim_read_size(m->attr.a.read_format, siblings) > limit)
+			return -E2BIG;
+	}
+	return sim_read_size(ev->attr.a.read_format, siblings) > limit ? -E2BIG : 0;
+}
+
+static int check_new(struct sim_event *ev, struct sim_event *leader)
+{
+	const struct perf_event_attr *a = &ev->attr.a;
+	int err;
+
+	if (ev->cpu >= (int)sysconf(_SC_NPROCESSORS_CONF) && !sim_broken(SIM_CPU_UNCHECKED))
+		return -EINVAL;
+	if (ev->cpu < 0 && ev->task < 0 && !sim_broken(SIM_NO_TARGET_ACCEPTED))
+		return -EINVAL;
+	if (a->sigtrap && ev->task < 0)
+		return -EINVAL;
+	if (a->inherit && a->sample_type & PERF_SAMPLE_READ && !(a->sample_type & PERF_SAMPLE_TID))
+		return -EINVAL;
+	err = sim_pmu_init(ev);
+	if (!err && leader)
+		err = check_group(ev, leader);
+	if (!err && leader && !sim_broken(SIM_GROUP_SIZE_UNCHECKED))
+		err = check_size(ev, leader);
+	return err;
+}
+
+/* Only the number is real: what the descriptor is, the task's table says. */
+static int install_fd(struct sim_event *ev)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (fd >= SIM_MAX_FDS) {
+		close(fd);
+		return -EMFILE;
+	}
+	sim->task[sim_self].file[fd] = sim_index(ev) + 1;
+	ev->refs = 1;
+	return fd;
+}
+
+static void start(struct sim_event *ev)
+{
+	const struct perf_event_attr *a = &ev->attr.a;
+
+	ev->period = ev->last_period = a->freq ? 1000 : a->sample_period;
+	ev->left = -(int64_t)ev->period;
+	if (ev->class == SIM_CLOCK && ev->period && ev->period < 10000)
+		ev->left = -10000; /* perf_swevent_start_hrtimer() */
+	if (sim_broken(SIM_FIRST_PERIOD_SHORT))
+		ev->left += ev->period > 1;
+	ev->state = a->disabled && !sim_broken(SIM_STARTS_ENABLED) ? SIM_OFF : SIM_ON;
+	if (a->pinned && sim_broken(SIM_PINNED_FAILS))
+		ev->state = SIM_ERROR;
+	ev->used = true;
+}
+
+static long attach(struct sim_event *ev, struct sim_event *leader, struct sim_event *out,
+		   unsigned long flags)
+{
+	long err = 0;
+
+	if (leader && !(flags & PERF_FLAG_FD_NO_GROUP))
+		ev->leader = sim_index(leader);
+	start(ev);
+	if (out)
+		err = sim_set_output(ev, out);
+	if (!err)
+		err = install_fd(ev);
+	if (err < 0) {
+		sim_pmu_release(ev);
+		ev->used = false;
+	}
+	for (int i = 0; i < sim->nr_tasks && sim_broken(SIM_INHERIT_EARLIER_CHILD); i++) {
+		if (i != sim_self && !sim->task[i].exited)
+			sim_inherit(sim_self, i);
+	}
+	return err;
+}
+
+long sim_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd, unsigned long flags)
+{
+	struct sim_event *ev, *group = NULL, *leader;
+	union sim_attr copy;
+	int err, task;
+
+	if (flags & ~0xful && !sim_broken(SIM_RESERVED_OPEN_FLAGS))
+		return -EINVAL;
+	if (flags & PERF_FLAG_FD_CLOEXEC && sim_broken(SIM_DEFINED_OPEN_FLAGS))
+		return -EINVAL;
+	err = sim_attr_copy(attr, &copy);
+	if (!err)
+		err = sim_attr_check(&copy);
+	if (err)
+		return err;
+	if (flags & PERF_FLAG_PID_CGROUP && (pid == -1 || cpu == -1))
+		return -EINVAL;
+	if (group_fd != -1) {
+		group = sim_event_of(group_fd);
+		if (!group)
+			return sim_broken(SIM_GROUP_FD_EINVAL) ? -EINVAL : -EBADF;
+	}
+	err = find_target(flags & PERF_FLAG_PID_CGROUP ? -1 : pid, &task);
+	if (err)
+		return err;
+	ev = new_event();
+	if (!ev)
+		return -ENOMEM;
+	ev->attr = copy;
+	ev->task = task;
+	ev->cpu = cpu;
+	leader = flags & PERF_FLAG_FD_NO_GROUP ? NULL : group;
+	err = check_new(ev, leader);
+	if (err) {
+		if (!sim_broken(SIM_BP_REFUSED_KEEPS_SLOT) &&
+		    !(err == -EOPNOTSUPP && sim_broken(SIM_BP_LATE_REFUSAL_KEEPS_SLOT)))
+			sim_pmu_release(ev);
+		return err;
+	}
+	return attach(ev, leader, flags & PERF_FLAG_FD_OUTPUT ? group : NULL, flags);
+}
+
+/* The last descriptor is gone. Siblings of a leader go on alone. */
+static void destroy(struct sim_event *ev)
+{
+	struct sim_event *copy;
+
+	while ((copy = sim_next_copy(ev, ev))) {
+		sim_pmu_release(copy);
+		copy->used = false;
+	}
+	for (int i = 0; i < sim->nr_events; i++) {
+		if (sim->event[i].leader == sim_index(ev))
+			sim->event[i].leader = i;
+	}
+	sim_pmu_release(ev);
+	ev->used = false;
+}
+
+void sim_put(struct sim_event *ev)
+{
+	if (ev->used && ev->parent < 0 && !--ev->refs)
+		destroy(ev);
+}
+
+long sim_close(int fd)
+{
+	struct sim_event *ev = sim_event_of(fd);
+
+	sim->task[sim_self].file[fd] = 0;
+	sim_put(ev);
+	return close(fd) ? -errno : 0;
+}
+
+struct totals {
+	uint64_t count, enabled, running;
+};
+
+static struct totals total(struct sim_event *ev)
+{
+	struct totals t = { ev->child_count, ev->child_enabled, ev->child_running };
+
+	for (struct sim_event *c = ev; c; c = sim_next_copy(ev, c)) {
+		if (c != ev && sim_broken(SIM_INHERIT_LIVE_LOST))
+			continue;
+		t.count += c->count;
+		t.enabled += c->enabled;
+		t.running += c->running;
+	}
+	if (sim_broken(SIM_DEAD_COUNTER))
+		t.count = 0;
+	if (sim_broken(SIM_RUNNING_ABOVE_ENABLED))
+		t.running = 2 * t.enabled + 1;
+	if (sim_broken(SIM_RUNNING_LAGS))
+		t.running /= 2;
+	/* A value that moves by being looked at. */
+	if (sim_broken(SIM_READ_ADDS_ONE))
+		ev->count++;
+	return t;
+}
+
+/* What a read says the event's number is. */
+static uint64_t read_id(const struct sim_event *ev)
+{
+	if (sim_broken(SIM_ID_SWAPPED))
+		return ev->id ^ 1;
+	return sim_broken(SIM_ID_NOT_UNIQUE) ? 7 : ev->id;
+}
+
+static unsigned int one(struct sim_event *ev, uint64_t *out, uint64_t format, uint64_t count)
+{
+	unsigned int n = 0;
+
+	out[n++] = count;
+	if (format & PERF_FORMAT_ID)
+		out[n++] = read_id(ev);
+	if (format & SIM_FORMAT_LOST)
+		out[n++] = sim_broken(SIM_FORMAT_LOST_ZERO) ? 0 : ev->lost;
+	return n;
+}
+
+static struct sim_event *member_at(struct sim_event *leader, unsigned int nr, unsigned int i)
+{
+	struct sim_event *m = leader;
+	unsigned int at = sim_broken(SIM_GROUP_ORDER_REVERSED) ? nr - 1 - i : i;
+
+	while (at--)
+		m = sim_next_member(leader, m);
+	return m;
+}
+
+static unsigned int read_group(struct sim_event *ev, uint64_t *out, unsigned int max)
+{
+	struct sim_event *leader = &sim->event[ev->leader];
+	uint64_t format = leader->attr.a.read_format, *nr = out++;
+	struct totals t = total(leader);
+	unsigned int n = 1, members = 0;
+
+	for (struct sim_event *m = leader; m; m = sim_next_member(leader, m))
+		members++;
+	*nr = members + sim_broken(SIM_GROUP_NR_WRONG);
+	if (format & PERF_FORMAT_TOTAL_TIME_ENABLED)
+		*out++ = t.enabled, n++;
+	if (format & PERF_FORMAT_TOTAL_TIME_RUNNING)
+		*out++ = t.running, n++;
+	for (unsigned int i = 0; i < members && n + 3 <= max; i++) {
+		struct sim_event *m = member_at(leader, members, i);
+		uint64_t count = total(m).count;
+		unsigned int words;
+
+		if (i && sim_broken(SIM_INHERIT_SIBLING_LOST))
+			count = m->count;
+		if (i && count && sim_broken(SIM_GROUP_INCOHERENT))
+			count--;
+		words = one(m, out, format, count);
+		out += words;
+		n += words;
+	}
+	return n;
+}
+
+unsigned int sim_read_block(struct sim_event *ev, uint64_t *out, unsigned int max)
+{
+	uint64_t format = ev->attr.a.read_format;
+	struct totals t;
+	unsigned int n = 1;
+
+	if (format & PERF_FORMAT_GROUP)
+		return read_group(ev, out, max);
+	t = total(ev);
+	out[0] = t.count;
+	if (format & PERF_FORMAT_TOTAL_TIME_ENABLED)
+		out[n++] = t.enabled;
+	if (format & PERF_FORMAT_TOTAL_TIME_RUNNING)
+		out[n++] = t.running;
+	if (format & PERF_FORMAT_ID)
+		out[n++] = read_id(ev);
+	if (format & SIM_FORMAT_LOST)
+		out[n++] = sim_broken(SIM_FORMAT_LOST_ZERO) ? 0 : ev->lost;
+	return n;
+}
+
+long sim_read(struct sim_event *ev, void *buf, size_t len)
+{
+	static uint64_t block[3 * SIM_MAX_EVENTS];
+	unsigned int n;
+
+	if (ev->state == SIM_ERROR)
+		return 0;
+	n = sim_read_block(ev, block, sizeof(block) / 8);
+	if (len < n * 8) {
+		if (!sim_broken(SIM_READ_SIZE_UNCHECKED))
+			return -ENOSPC;
+		n = len / 8;
+	}
+	memcpy(buf, block, n * 8);
+	return n * 8;
+}
+
+/* perf_event_init_task(): the new task `to` gets what `from` has and may be inherited. */
+void sim_inherit(int from, int to)
+{
+	int nr = sim->nr_events, copy_of[SIM_MAX_EVENTS];
+
+	if (sim_broken(SIM_INHERIT_IGNORED))
+		return;
+	for (int i = 0; i < nr; i++) {
+		struct sim_event *ev = &sim->event[i], *copy;
+
+		copy_of[i] = -1;
+		if (!ev->used || ev->task != from ||
+		    (!ev->attr.a.inherit && !sim_broken(SIM_INHERIT_ALWAYS)))
+			continue;
+		copy = new_event();
+		if (!copy)
+			continue;
+		copy_of[i] = sim_index(copy);
+		*copy = *ev;
+		copy->id = sim->next_id++;
+		copy->task = to;
+		copy->parent = ev->parent >= 0 ? ev->parent : i;
+		copy->leader = sim_index(copy);
+		copy->count = copy->enabled = copy->running = copy->lost = 0;
+		copy->child_count = copy->child_enabled = copy->child_running = 0;
+		copy->pending_in = copy->pending_hup = 0;
+		copy->left = -(int64_t)copy->period;
+		copy->ring = -1;
+		if (ev->parent >= 0 && sim_broken(SIM_INHERIT_ONE_LEVEL))
+			copy->state = SIM_OFF;
+		if (copy_of[ev->leader] >= 0 && ev->leader <= i)
+			copy->leader = copy_of[ev->leader];
+	}
+}
