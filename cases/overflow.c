@@ -76,7 +76,7 @@ PV_CASE(overflow, signal_per_sample,
 
 PV_CASE(overflow, refresh,
 	.each = "event[samples exact] n[1,3]",
-	.about = "REFRESH lets so many overflows through, the last is POLL_HUP, then the event stands still")
+	.about = "REFRESH lets so many overflows through, the last is POLL_HUP, then it stands still")
 {
 	uint64_t period = pv_n(t);
 	struct pv_ev *ev = open_period(t, period);
@@ -87,11 +87,26 @@ PV_CASE(overflow, refresh,
 	pv_expect_eq(t, "count", value_of(t, ev), 3 * period);
 	pv_expect_eq(t, "signals", signals->count, 3);
 	pv_expect_eq(t, "signals of POLL_HUP", signals->hup, 1);
+}
+
+PV_CASE(overflow, refresh_again,
+	.each = "event[samples exact]",
+	.about = "an event that REFRESH has brought to its end goes on with the next REFRESH, or with ENABLE")
+{
+	struct pv_ev *ev = open_period(t, 2);
+	struct pv_signals *signals = pv_signal_on(t, ev, SIGRTMIN + 1);
+
+	pv_expect_errno(t, "refresh", pv_ioctl(ev, PERF_EVENT_IOC_REFRESH, 1), 0);
+	pv_work(t, 6);
+	pv_expect_eq(t, "signals after the first", signals->count, 1);
 	pv_expect_errno(t, "refresh again", pv_ioctl(ev, PERF_EVENT_IOC_REFRESH, 2), 0);
-	pv_work(t, 5 * period);
-	pv_expect_eq(t, "count after the second", value_of(t, ev), 5 * period);
-	pv_expect_eq(t, "signals after the second", signals->count, 5);
-	pv_expect_eq(t, "signals of POLL_HUP after the second", signals->hup, 2);
+	pv_work(t, 6);
+	pv_expect_eq(t, "count after the second", value_of(t, ev), 3 * 2);
+	pv_expect_eq(t, "signals after the second", signals->count, 3);
+	pv_expect_eq(t, "signals of POLL_HUP", signals->hup, 2);
+	pv_enable(t, ev);
+	pv_work(t, 6);
+	pv_expect_in(t, "count after enable", value_of(t, ev), 3 * 2 + 6, UINT64_MAX);
 }
 
 PV_CASE(overflow, refresh_refused,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -19,7 +20,7 @@ MODES = ("single", "group", "sw-leader", "inherit", "pinned", "exclusive", "task
 KEYS = ("each", "pmu", "needs", "about", "arch")
 
 TOKEN = re.compile(r"""
-    (?P<skip>\s+|//[^\n]*|/\*.*?\*/|(?<![^\n])[ \t]*\#(?:\\\n|/\*.*?\*/|[^\n])*)
+    (?P<skip>\s+|//[^\n]*|/\*.*?\*/|\#(?:\\\n|/\*.*?\*/|[^\n])*)
   | (?P<string>"(?:\\.|[^"\\\n])*")
   | (?P<char>'(?:\\.|[^'\\\n])*')
   | (?P<ident>[A-Za-z_]\w*)
@@ -198,13 +199,17 @@ def has_tags(event: Event, tags: list[str]) -> bool:
     return all((tag[1:] not in event.tags) if tag[0] == "!" else tag in event.tags for tag in tags)
 
 
+def wants(event: Event, t: Template) -> bool:
+    return not event.only or any(fnmatchcase(f"{t.capability}/{t.name}", g) for g in event.only)
+
+
 def instances(t: Template, body: int, pmu: Pmu, axis_list: list[tuple[str, list[Any]]],
               arch: frozenset[str]) -> Iterator[Case]:
     """The cases of one template on one PMU."""
     own_needs = tuple(t.keys.get("needs", "").split())
     choices: list[list[Any]] = []
     for axis, values in axis_list:
-        choices.append([e for e in pmu.events if has_tags(e, values)]
+        choices.append([e for e in pmu.events if has_tags(e, values) and wants(e, t)]
                        if axis == "event" else values)
     for combination in itertools.product(*choices):
         value = dict(zip((a for a, _ in axis_list), combination))

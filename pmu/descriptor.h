@@ -137,6 +137,7 @@ struct pv_pmu {
 	const char *hash;     /* first 16 hex digits of sha256 over the flattened descriptor */
 	bool is_default;      /* used unless the platform names another one of the family */
 	const char *describe; /* the text `pmuvet describe` prints */
+	int sampling_errno;   /* with NO_INTERRUPT: what a sampling event is refused with */
 };
 
 struct pv_test;

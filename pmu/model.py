@@ -31,6 +31,9 @@ BP_TYPES = {"r": 1, "w": 2, "rw": 3, "x": 4}
 WORDS = ("config", "config1", "config2", "config3", "config4")
 
 
+Place = tuple[str, int, str]  # file, line, key
+
+
 @dataclass(frozen=True)
 class Format:
     name: str
@@ -68,6 +71,8 @@ class Event:
     needs: tuple[str, ...]
     tags: tuple[str, ...]
     modes_not: dict[str, str]
+    only: tuple[str, ...]  # globs on capability/name
+    only_place: Place
     ref: str
 
 
@@ -78,8 +83,7 @@ class Erratum:
     evidence: str | None
     about: str
     ref: str
-    file: str
-    line: int
+    place: Place
 
 
 @dataclass(frozen=True)
@@ -162,9 +166,12 @@ class Builder:
         self.data = item.plain()
         self.problems: list[Problem] = []
 
-    def wrong(self, path: list[str | int], message: str) -> None:
+    def place(self, path: list[str | int]) -> Place:
         where = self.item.at(path)
-        self.problems.append(Problem(where.file, where.line, dotted(path), message))
+        return where.file, where.line, dotted(path)
+
+    def wrong(self, path: list[str | int], message: str) -> None:
+        self.problems.append(Problem(*self.place(path), message))
 
     def formats(self) -> tuple[Format, ...]:
         out: list[Format] = []
@@ -243,9 +250,9 @@ class Builder:
         """One event; one per architecture where the kernel's function has a name on each."""
         self.check_event(name, e)
         relation, work = e["relation"], e.get("work", "none")
-        derived = {relation, work} - {"none"}
+        derived = {relation}
         if relation != "zero":
-            derived.add("live")
+            derived |= {"live", work}
         if e.get("samples"):
             derived.add("samples")
         arch = frozenset(e.get("arch", ARCHES)) & frozenset(self.data.get("arch", ARCHES))
@@ -259,7 +266,8 @@ class Builder:
                 e.get("bp_type"), e.get("bp_len", 0), work, relation, e.get("per", 1),
                 e.get("side", "always"), e.get("samples", False),
                 arch & {a} if a else arch, tuple(e.get("needs", ())),
-                tuple(sorted(derived)) + tuple(e.get("tags", ())), e.get("modes_not", {}), e["ref"])
+                tuple(sorted(derived)) + tuple(e.get("tags", ())), e.get("modes_not", {}),
+                tuple(e.get("only", ())), self.place(["events", name, "only"]), e["ref"])
 
     def pmu(self) -> Pmu:
         d = self.data
@@ -267,9 +275,9 @@ class Builder:
         events = tuple(ev for name, e in d.get("events", {}).items()
                        for ev in self.event(name, e, formats) if ev.arch)
         errata = tuple(
-            Erratum(k, x["cases"], x.get("evidence"), x["about"], x["ref"], at.file, at.line)
-            for k, x in d.get("errata", {}).items()
-            for at in (self.item.at(["errata", k, "cases"]),))
+            Erratum(k, x["cases"], x.get("evidence"), x["about"], x["ref"],
+                    self.place(["errata", k, "cases"]))
+            for k, x in d.get("errata", {}).items())
         canonical = json.dumps(d, sort_keys=True, separators=(",", ":"))
         return Pmu(self.d.name, d["family"], d["title"], d["ref"], d.get("sysfs"),
                    d.get("probe", ""), frozenset(d.get("arch", ARCHES)), tuple(d.get("caps", ())),

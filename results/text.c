@@ -98,7 +98,6 @@ void pv_text_print(FILE *out, const char *text, size_t columns)
 		n = columns > 3 ? columns - 3 : 0;
 	while (i < n || (*end & 0xc0) == 0x80)
 		i += (*end++ & 0xc0) != 0x80;
-	/* `end` stands behind the first byte of the n-th character: take the rest of it. */
 	fwrite(text, 1, end - text, out);
 	if (pv_text_columns(text) > columns)
 		fputs(columns > 3 ? "..." : "", out);

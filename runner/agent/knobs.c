@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "cases/lib/sys.h"
 #include "runner/agent/knobs.h"
 
 /* The child's own writer made the line: keys in this order, paths and values without escapes. */
@@ -39,8 +40,14 @@ void pv_knobs_note(struct pv_knobs *k, const char *line, size_t len)
 void pv_knobs_restore(struct pv_knobs *k)
 {
 	while (k->nr) {
-		k->nr--;
-		pv_sys_file_write(k->knob[k->nr].path, k->knob[k->nr].old);
+		const char *path = k->knob[--k->nr].path, *old = k->knob[k->nr].old;
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+		if (fd < 0 || write(fd, old, strlen(old)) < 0)
+			fprintf(stderr, "pmuvet: %s could not be set back to %s: %s\n", path, old,
+				strerror(errno));
+		if (fd >= 0)
+			close(fd);
 	}
 }
 

@@ -12,7 +12,7 @@
 /* The caller's memory as the kernel sees it: a bad address is an error, not a crash. */
 static int copy_user(void *to, const void *from, size_t len)
 {
-	struct iovec local = { to, len }, remote = { (void *)(uintptr_t)from, len };
+	struct iovec local = {to, len}, remote = {(void *)(uintptr_t)from, len};
 
 	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)len ? 0 : -EFAULT;
 }
@@ -64,20 +64,21 @@ int sim_attr_copy(struct perf_event_attr *user, union sim_attr *attr)
 	return 0;
 }
 
-/* Fields with reserved bits; one switch each that lets them pass, one that refuses a defined bit. */
+/* Fields with reserved bits; one switch each that lets them pass, one that refuses a defined bit.
+ */
 static const struct field {
 	unsigned int offset, len;
 	uint64_t known;
 	enum sim_break accept, refuse;
 	uint64_t refused; /* the defined bit that `refuse` refuses */
 } fields[] = {
-	{ 40, 8, (1ull << 40) - 1, SIM_RESERVED_ATTR_FLAGS, SIM_DEFINED_ATTR_FLAGS, 1ull << 24 },
-	{ offsetof(struct perf_event_attr, read_format), 8, 0x1f, SIM_RESERVED_READ_FORMAT,
-	  SIM_DEFINED_READ_FORMAT, SIM_FORMAT_LOST },
-	{ offsetof(struct perf_event_attr, sample_type), 8, (1ull << 25) - 1,
-	  SIM_RESERVED_SAMPLE_TYPE, SIM_DEFINED_SAMPLE_TYPE, PERF_SAMPLE_TRANSACTION },
-	{ 116, 4, 7, SIM_RESERVED_AUX_ACTION, SIM_DEFINED_AUX_ACTION, 1 },
-	{ 110, 2, 0, SIM_RESERVED_2, SIM_OK, 0 },
+	{40, 8, (1ull << 40) - 1, SIM_RESERVED_ATTR_FLAGS, SIM_DEFINED_ATTR_FLAGS, 1ull << 24},
+	{offsetof(struct perf_event_attr, read_format), 8, 0x1f, SIM_RESERVED_READ_FORMAT,
+	 SIM_DEFINED_READ_FORMAT, SIM_FORMAT_LOST},
+	{offsetof(struct perf_event_attr, sample_type), 8, (1ull << 25) - 1,
+	 SIM_RESERVED_SAMPLE_TYPE, SIM_DEFINED_SAMPLE_TYPE, PERF_SAMPLE_TRANSACTION},
+	{116, 4, 7, SIM_RESERVED_AUX_ACTION, SIM_DEFINED_AUX_ACTION, 1},
+	{110, 2, 0, SIM_RESERVED_2, SIM_OK, 0},
 };
 
 static uint64_t field_value(const union sim_attr *attr, const struct field *f)

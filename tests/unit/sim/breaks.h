@@ -12,41 +12,41 @@
 /* clang-format off */
 #define SIM_BREAKS(X) \
 	/* counting */ \
-	X(DEAD_COUNTER, "an event opens and reads 0 for ever", "*/counting/live */counting/exact") \
-	X(COUNT_LOSES, "every hundredth occurrence is not counted", "*/counting/exact") \
+	X(DEAD_COUNTER, "an event opens and reads 0 for ever", "*/counting/live */counting/exact */groups/unlimited") \
+	X(COUNT_LOSES, "every hundredth occurrence is not counted", "*/counting/exact */tracepoint/calls */ring/wrap") \
 	X(COUNT_FIRST_TWICE, "the first occurrence counts twice", "*/counting/exact */tracepoint/calls") \
 	X(READ_ADDS_ONE, "a read changes the count", "*/counting/exact") \
 	X(ZERO_COUNTS, "events that have nothing to count do count", "*/counting/zero") \
 	X(CLOCK_FAST, "clocks run a thousand times too fast", "*/counting/live") \
 	X(CLOCK_STANDS, "clocks run a hundred times too slow", "*/counting/live") \
 	X(CPU_WIDE_DEAD, "CPU-wide events count nothing", "*/counting/live") \
-	X(SIBLING_DEAD, "group siblings count nothing", "*/counting/live") \
+	X(SIBLING_DEAD, "group siblings count nothing", "*/counting/live */groups/sw_sibling") \
 	X(PINNED_FAILS, "pinned events are in error state at once", "*/counting/live") \
-	X(EXCLUDE_USER_IGNORED, "exclude_user is ignored", "*/counting/exclude") \
-	X(EXCLUDE_KERNEL_IGNORED, "exclude_kernel is ignored", "*/counting/exclude") \
+	X(EXCLUDE_USER_IGNORED, "exclude_user is ignored", "*/counting/exclude */counting/additive") \
+	X(EXCLUDE_KERNEL_IGNORED, "exclude_kernel is ignored", "*/counting/exclude */counting/additive_loop") \
 	X(EXCLUDE_STOPS, "exclude_user or exclude_kernel stop the event", "*/counting/exclude") \
 	X(EXCLUDE_OTHER_STOPS, "exclude_hv or exclude_idle stop the event", "*/counting/exclude") \
-	X(TIME_STANDS, "time_enabled and time_running never grow", "*/counting/times") \
+	X(TIME_STANDS, "time_enabled and time_running never grow", "*/counting/times */groups/coherent") \
 	X(TIME_RUNS_OFF, "both times grow while the event is off", "*/counting/times") \
 	X(RUNNING_ABOVE_ENABLED, "time_running is larger than time_enabled", "*/counting/times") \
-	X(RUNNING_LAGS, "time_running is half of time_enabled", "") \
-	X(ID_SWAPPED, "read(2) gives the id of another event", "*/counting/times") \
-	X(ID_NOT_UNIQUE, "read(2) gives every event the same id", "*/counting/times") \
-	X(IOC_ID_WRONG, "IOC_ID differs from the id that read(2) gives", "*/counting/times") \
+	X(RUNNING_LAGS, "time_running is half of time_enabled", "*/counting/times */groups/unlimited") \
+	X(ID_SWAPPED, "read(2) gives the id of another event", "*/counting/id */ring/fields") \
+	X(ID_NOT_UNIQUE, "read(2) gives every event the same id", "*/counting/id */groups/order") \
+	X(IOC_ID_WRONG, "IOC_ID differs from the id that read(2) gives", "*/counting/id") \
 	/* toggles */ \
-	X(STARTS_ENABLED, "attr.disabled is ignored", "") \
-	X(ENABLE_IGNORED, "IOC_ENABLE does nothing", "") \
-	X(ENABLE_RESETS, "IOC_ENABLE sets the count to 0", "") \
-	X(DISABLE_IGNORED, "IOC_DISABLE does nothing", "") \
-	X(DISABLE_ADDS_ONE, "IOC_DISABLE changes the count", "") \
-	X(COUNTS_WHEN_OFF_TOO, "a disabled event counts", "") \
-	X(RESET_IGNORED, "IOC_RESET does nothing", "") \
-	X(RESET_CLEARS_TIMES, "IOC_RESET clears the times too", "") \
-	X(RESET_DISABLES, "IOC_RESET disables the event", "") \
-	X(GROUP_FLAG_IGNORED, "PERF_IOC_FLAG_GROUP is ignored", "") \
-	X(GROUP_FLAG_ALWAYS, "every ioctl works on the whole group", "") \
-	X(SIBLING_IGNORES_LEADER, "a sibling counts below a disabled leader", "") \
-	X(IOCTL_UNKNOWN_ACCEPTED, "an unknown ioctl is accepted", "") \
+	X(STARTS_ENABLED, "attr.disabled is ignored", "*/counting/live */toggles/switch */overflow/poll") \
+	X(ENABLE_IGNORED, "IOC_ENABLE does nothing", "*/toggles/switch") \
+	X(ENABLE_RESETS, "IOC_ENABLE sets the count to 0", "*/toggles/switch") \
+	X(DISABLE_IGNORED, "IOC_DISABLE does nothing", "*/counting/live */toggles/switch") \
+	X(DISABLE_ADDS_ONE, "IOC_DISABLE changes the count", "*/toggles/switch") \
+	X(COUNTS_WHEN_OFF_TOO, "a disabled event counts", "*/counting/live */toggles/switch */breakpoint/other_function") \
+	X(RESET_IGNORED, "IOC_RESET does nothing", "*/toggles/reset") \
+	X(RESET_CLEARS_TIMES, "IOC_RESET clears the times too", "*/toggles/reset") \
+	X(RESET_DISABLES, "IOC_RESET disables the event", "*/toggles/reset") \
+	X(GROUP_FLAG_IGNORED, "PERF_IOC_FLAG_GROUP is ignored", "*/toggles/group_flag") \
+	X(GROUP_FLAG_ALWAYS, "every ioctl works on the whole group", "*/toggles/no_group_flag") \
+	X(SIBLING_IGNORES_LEADER, "a sibling counts below a disabled leader", "*/toggles/sibling_first") \
+	X(IOCTL_UNKNOWN_ACCEPTED, "an unknown ioctl is accepted", "*/toggles/unknown") \
 	/* attr */ \
 	X(SIZE_0_REFUSED, "attr.size 0 is not taken for 64", "*/errors/attr_size") \
 	X(SIZE_SMALL_ACCEPTED, "an attr.size below 64 is accepted", "*/errors/attr_size") \
@@ -60,40 +60,47 @@
 	X(RESERVED_READ_FORMAT, "reserved read_format bits are accepted", "*/errors/reserved") \
 	X(RESERVED_SAMPLE_TYPE, "reserved sample_type bits are accepted", "*/errors/reserved") \
 	X(RESERVED_BRANCH, "reserved branch_sample_type bits are accepted", "*/errors/reserved") \
-	X(RESERVED_AUX_ACTION, "reserved aux_action bits are accepted", "") \
+	X(RESERVED_AUX_ACTION, "reserved aux_action bits are accepted", "*/errors/reserved") \
 	X(RESERVED_2, "__reserved_2 is not checked", "*/errors/reserved") \
-	X(DEFINED_OPEN_FLAGS, "PERF_FLAG_FD_CLOEXEC is refused", "") \
-	X(DEFINED_ATTR_FLAGS, "attr.comm_exec is refused", "") \
-	X(DEFINED_READ_FORMAT, "PERF_FORMAT_LOST is refused", "") \
-	X(DEFINED_SAMPLE_TYPE, "PERF_SAMPLE_TRANSACTION is refused", "") \
-	X(DEFINED_BRANCH, "PERF_SAMPLE_BRANCH_COND is refused", "") \
-	X(DEFINED_AUX_ACTION, "aux_start_paused is refused with EINVAL", "") \
-	X(COMPANIONS_UNCHECKED, "attr bits that need one another are accepted alone", "") \
-	X(TYPE_UNCHECKED, "an unknown PMU type opens", "") \
-	X(SW_CONFIG_UNCHECKED, "an unknown software event opens", "") \
-	X(SW_BRANCH_ACCEPTED, "a branch stack on a software event is accepted", "") \
-	X(TP_CONFIG_UNCHECKED, "an unknown tracepoint id opens", "") \
-	X(MSR_CONFIG_UNCHECKED, "an unknown event of the msr PMU opens", "") \
-	X(NO_INTERRUPT_ACCEPTED, "a PMU without interrupt accepts a sample period", "") \
-	X(NO_EXCLUDE_ACCEPTED, "a PMU that cannot exclude accepts exclude bits", "") \
-	X(NO_TASK_EINVAL, "a pid without task gives EINVAL", "") \
-	X(NO_TARGET_ACCEPTED, "pid -1 with cpu -1 opens", "") \
-	X(CPU_UNCHECKED, "an absurd CPU number opens", "") \
-	X(GROUP_FD_EINVAL, "a bad group_fd gives EINVAL", "") \
-	X(FREQ_UNCHECKED, "a frequency above the sysctl is accepted", "") \
-	X(PERIOD_63_OPENS, "a sample_period with bit 63 opens", "") \
+	X(DEFINED_OPEN_FLAGS, "PERF_FLAG_FD_CLOEXEC is refused", "*/errors/defined") \
+	X(DEFINED_ATTR_FLAGS, "attr.comm_exec is refused", "*/errors/defined") \
+	X(DEFINED_READ_FORMAT, "PERF_FORMAT_LOST is refused", "*/errors/defined") \
+	X(DEFINED_SAMPLE_TYPE, "PERF_SAMPLE_TRANSACTION is refused", "*/errors/defined") \
+	X(DEFINED_BRANCH, "PERF_SAMPLE_BRANCH_COND is refused", "*/errors/defined") \
+	X(DEFINED_AUX_ACTION, "aux_start_paused is refused with EINVAL", "*/errors/defined") \
+	X(COMPANIONS_UNCHECKED, "attr bits that need one another are accepted alone", "*/errors/companions") \
+	X(TYPE_UNCHECKED, "an unknown PMU type opens", "*/errors/refused") \
+	X(SW_CONFIG_UNCHECKED, "an unknown software event opens", "*/errors/refused") \
+	X(SW_BRANCH_ACCEPTED, "a branch stack on a software event is accepted", "*/errors/refused") \
+	X(TP_CONFIG_UNCHECKED, "an unknown tracepoint id opens", "*/errors/refused") \
+	X(MSR_CONFIG_UNCHECKED, "an unknown event of the msr PMU opens", "*/errors/config") \
+	X(NO_INTERRUPT_ACCEPTED, "a PMU without interrupt accepts a sample period", "*/errors/no_interrupt") \
+	X(NO_EXCLUDE_ACCEPTED, "a PMU that cannot exclude accepts exclude bits", "*/errors/no_exclude") \
+	X(NO_TASK_EINVAL, "a pid without task gives EINVAL", "*/errors/refused") \
+	X(NO_TARGET_ACCEPTED, "pid -1 with cpu -1 opens", "*/errors/refused") \
+	X(CPU_UNCHECKED, "an absurd CPU number opens", "*/errors/refused") \
+	X(GROUP_FD_EINVAL, "a bad group_fd gives EINVAL", "*/errors/refused */groups/refused") \
+	X(FREQ_UNCHECKED, "a frequency above the sysctl is accepted", "*/errors/refused") \
+	X(PERIOD_63_OPENS, "a sample_period with bit 63 opens", "*/errors/refused") \
+	X(RESET_ENABLES, "IOC_RESET enables the event", "*/toggles/reset") \
+	X(COUNT_DRIFTS, "one in ten thousand hardware occurrences counts twice", "*/counting/loop") \
+	X(SIGTRAP_CPU_ACCEPTED, "sigtrap without a task opens", "*/errors/refused") \
+	X(INHERIT_READ_ACCEPTED, "inherit with SAMPLE_READ but without TID opens", "*/errors/refused") \
 	/* sysfs */ \
-	X(SYSFS_TYPE_TWICE, "two PMUs have the same type number", "") \
-	X(SYSFS_TYPE_TEXT, "a PMU's type is not a number", "") \
-	X(SYSFS_FORMAT_OVERLAP, "two format fields share bits", "") \
-	X(SYSFS_FORMAT_WIDE, "a format field is wider than its word", "") \
-	X(SYSFS_FORMAT_GARBAGE, "a format field names no config word", "") \
-	X(SYSFS_FORMAT_MOVED, "a format field lies elsewhere than the ABI has it", "") \
-	X(SYSFS_EVENT_UNKNOWN_FIELD, "an event string uses a field that format/ lacks", "") \
-	X(SYSFS_EVENT_TOO_LARGE, "an event string's value does not fit in its field", "") \
-	X(SYSFS_EVENT_REFUSED, "an event that sysfs names does not open", "") \
-	X(SYSFS_CPUMASK_BAD, "cpus names CPUs that are not there", "") \
-	X(SYSFS_CAPS_TEXT, "a capability is not a number", "") \
+	X(SYSFS_TYPE_FIXED_WRONG, "the breakpoint PMU has another type than PERF_TYPE_BREAKPOINT", "*/sysfs/type") \
+	X(SYSFS_FORMAT_BACKWARDS, "a format field ends before it begins", "*/sysfs/format") \
+	X(SYSFS_CPUMASK_EMPTY, "cpus is empty", "*/sysfs/cpumask") \
+	X(SYSFS_TYPE_TWICE, "two PMUs have the same type number", "*/sysfs/type") \
+	X(SYSFS_TYPE_TEXT, "a PMU's type is not a number", "*/sysfs/type") \
+	X(SYSFS_FORMAT_OVERLAP, "two format fields share bits", "*/sysfs/format") \
+	X(SYSFS_FORMAT_WIDE, "a format field is wider than its word", "*/sysfs/format") \
+	X(SYSFS_FORMAT_GARBAGE, "a format field names no config word", "*/sysfs/format") \
+	X(SYSFS_FORMAT_MOVED, "a format field lies elsewhere than the ABI has it", "*/sysfs/formats") \
+	X(SYSFS_EVENT_UNKNOWN_FIELD, "an event string uses a field that format/ lacks", "*/sysfs/events") \
+	X(SYSFS_EVENT_TOO_LARGE, "an event string's value does not fit in its field", "*/sysfs/events") \
+	X(SYSFS_EVENT_REFUSED, "an event that sysfs names does not open", "*/sysfs/events") \
+	X(SYSFS_CPUMASK_BAD, "cpus names CPUs that are not there", "*/sysfs/cpumask") \
+	X(SYSFS_CAPS_TEXT, "a capability is not a number", "*/sysfs/caps") \
 	/* tracepoint */ \
 	X(TP_FIRES_FOR_OTHERS, "a syscall tracepoint fires for every system call", "*/tracepoint/silent") \
 	X(RAW_ID_WRONG, "the raw data carry another tracepoint's id", "*/tracepoint/raw") \
@@ -102,10 +109,12 @@
 	X(SET_OUTPUT_UNCHECKED, "SET_OUTPUT accepts any pair of events", "") \
 	/* ring */ \
 	X(SAMPLES_MISSING, "no sample reaches the ring", "*/ring/law */ring/clock") \
-	X(SAMPLES_SKIP, "every third overflow has no sample", "*/ring/law") \
+	X(SAMPLES_SKIP, "every third overflow has no sample", "*/ring/law */ring/law_counter") \
 	X(SAMPLE_TWICE, "every sample is written twice", "*/ring/law") \
-	X(FIRST_PERIOD_SHORT, "the first period is one too short", "*/ring/law */overflow/never") \
-	X(HEAD_GOES_BACK, "data_head goes back", "*/ring/law") \
+	X(FIRST_PERIOD_SHORT, "the first period is one too short", "*/overflow/refresh */ring/law") \
+	X(FIRST_PERIOD_LONG, "the first period is one too long", "*/ring/law") \
+	X(PERIOD_CUT, "a period is cut to 32 bits", "*/overflow/never") \
+	X(HEAD_GOES_BACK, "data_head goes back", "*/ring/wrap */ring/lost") \
 	X(RECORD_SIZE_ODD, "the size of a record is not a multiple of 8", "*/ring/law") \
 	X(SAMPLE_PERIOD_WRONG, "PERIOD in a sample is one too large", "*/ring/periods") \
 	X(SAMPLE_TID_WRONG, "pid and tid in a sample are another task's", "*/ring/fields") \
@@ -128,13 +137,14 @@
 	X(MMAP_SIZE_UNCHECKED, "a ring of any number of pages is accepted", "") \
 	X(MMAP_INHERIT_ACCEPTED, "an inherited any-CPU event can be mapped", "") \
 	/* overflow */ \
-	X(SIGNAL_EXTRA, "one signal too many", "*/overflow/signals") \
+	X(SIGNAL_EXTRA, "one signal too many", "*/overflow/signals */overflow/signal_per_sample") \
 	X(SIGNAL_MISSING, "one signal too few", "*/overflow/signals") \
 	X(SIGNAL_WRONG_NUMBER, "F_SETSIG is ignored", "*/overflow/signals") \
 	X(SI_FD_WRONG, "si_fd is another descriptor", "*/overflow/signals") \
 	X(REFRESH_ONE_MORE, "IOC_REFRESH(n) lets n + 1 overflows pass", "*/overflow/refresh") \
 	X(REFRESH_NO_HUP, "the last overflow of IOC_REFRESH is no POLL_HUP", "*/overflow/refresh") \
 	X(REFRESH_GOES_ON, "the event is not disabled after IOC_REFRESH's last", "*/overflow/refresh") \
+	X(REFRESH_LAST, "an event that IOC_REFRESH ended does not start again", "*/overflow/refresh_again") \
 	X(REFRESH_UNCHECKED, "IOC_REFRESH works on counting and inherited events", "*/overflow/refresh_refused") \
 	X(POLL_NO_IN, "poll never says POLLIN", "*/overflow/poll") \
 	X(POLL_ALWAYS_IN, "poll always says POLLIN", "*/overflow/poll") \
@@ -142,7 +152,7 @@
 	X(POLL_NO_HUP, "poll does not tell that the monitored task is gone", "*/overflow/hup") \
 	X(POLL_NO_RING, "poll of an event without ring gives nothing", "") \
 	X(PERIOD_IGNORED, "IOC_PERIOD does nothing", "*/overflow/period") \
-	X(PERIOD_LATE, "IOC_PERIOD waits for the old period to end", "*/overflow/period") \
+	X(PERIOD_LATE, "IOC_PERIOD waits for the old period to end", "*/overflow/period */overflow/period_counter") \
 	X(PERIOD_0_ACCEPTED, "IOC_PERIOD accepts 0", "*/overflow/period_refused") \
 	X(PERIOD_63_ACCEPTED, "IOC_PERIOD accepts bit 63", "*/overflow/period_refused") \
 	X(PERIOD_COUNTING_ACCEPTED, "IOC_PERIOD works on a counting event", "*/overflow/period_refused") \
@@ -151,9 +161,9 @@
 	X(BP_BYTE_BEHIND, "a store behind the watched bytes counts", "*/breakpoint/neighbour") \
 	X(BP_BYTE_BEFORE, "a store before the watched bytes counts", "*/breakpoint/neighbour") \
 	X(BP_FIRST_BYTE_ONLY, "only the first of the watched bytes is watched", "*/breakpoint/neighbour") \
-	X(BP_WIDE_TWICE, "a store of more than a byte counts twice", "") \
+	X(BP_WIDE_TWICE, "a store of more than a byte counts twice", "*/breakpoint/neighbour") \
 	X(BP_LOAD_ON_WRITE, "a load counts on a write watchpoint", "*/breakpoint/direction") \
-	X(BP_LOADS_MISSED, "loads never count", "") \
+	X(BP_LOADS_MISSED, "loads never count", "*/breakpoint/direction") \
 	X(BP_EXEC_ELSEWHERE, "an execution breakpoint counts calls of another function", "*/breakpoint/other_function") \
 	X(MODIFY_IGNORED, "MODIFY_ATTRIBUTES leaves the old place watched", "*/breakpoint/modify") \
 	X(MODIFY_CLEARS, "MODIFY_ATTRIBUTES loses the count", "*/breakpoint/modify") \
@@ -163,14 +173,14 @@
 	X(BP_SLOT_LEAKED, "close does not give the slot back", "*/breakpoint/slots") \
 	X(BP_SLOTS_UNLIMITED, "there is no end of slots", "*/breakpoint/slots") \
 	X(BP_SLOTS_EBUSY, "full slots give EBUSY", "*/breakpoint/slots") \
-	X(BP_SLOTS_SPLIT, "execution and data breakpoints have slots of their own", "*/breakpoint/slots_split") \
+	X(BP_SLOTS_SPLIT, "execution and data breakpoints have slots of their own", "*/breakpoint/slots_shared") \
 	X(BP_TYPE_UNCHECKED, "a bad bp_type opens", "*/breakpoint/refused") \
 	X(BP_LEN_UNCHECKED, "a bad bp_len opens", "*/breakpoint/refused") \
-	X(BP_ALIGN_UNCHECKED, "an unaligned watchpoint opens", "*/breakpoint/refused") \
-	X(BP_KERNEL_UNCHECKED, "a kernel address with exclude_kernel opens", "*/breakpoint/refused") \
+	X(BP_ALIGN_UNCHECKED, "an unaligned watchpoint opens", "*/breakpoint/refused_x86") \
+	X(BP_KERNEL_UNCHECKED, "a kernel address with exclude_kernel opens", "*/breakpoint/kernel_address") \
 	X(BP_REFUSED_KEEPS_SLOT, "a refused breakpoint keeps its slot", "*/breakpoint/refused") \
 	X(BP_LATE_REFUSAL_KEEPS_SLOT, "a breakpoint refused behind its own set-up keeps its slot", "*/breakpoint/late_refusal") \
-	X(EXTENDED_REGS_ACCEPTED, "extended registers are accepted where no PMU samples them", "") \
+	X(EXTENDED_REGS_ACCEPTED, "extended registers are accepted where no PMU samples them", "*/breakpoint/late_refusal") \
 	/* groups */ \
 	X(GROUP_INCOHERENT, "siblings lag one behind in a group read", "*/groups/coherent") \
 	X(GROUP_NR_WRONG, "nr of a group read is one too large", "*/groups/coherent") \
@@ -198,7 +208,8 @@
 	X(INHERIT_LIVE_LOST, "a living child's count is not in its parent's", "") \
 	X(INHERIT_ONE_LEVEL, "grandchildren do not count", "*/inherit/grandchild") \
 	X(INHERIT_EARLIER_CHILD, "a child forked before the open is counted", "*/inherit/earlier_child") \
-	X(INHERIT_NOT_SWITCHED, "ioctls do not reach inherited events", "*/inherit/late_enable") \
+	X(INHERIT_NOT_SWITCHED, "ioctls do not reach inherited events", "*/inherit/parallel") \
+	X(INHERIT_PINNED_LOST, "pinned events are not inherited", "*/inherit/pinned") \
 	X(INHERIT_SIBLING_LOST, "a group read lacks the siblings' children", "*/inherit/group") \
 	X(ATTACH_WRONG_TASK, "an event on a child counts its parent", "*/inherit/attach")
 /* clang-format on */

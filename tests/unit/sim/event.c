@@ -33,6 +33,8 @@ static int find_target(pid_t pid, int *task)
 	if (pid == -1)
 		return 0;
 	*task = pid ? sim_find_task(pid) : sim_self;
+	if (*task >= 0 && sim_broken(SIM_ATTACH_WRONG_TASK))
+		*task = sim_self;
 	if (*task < 0)
 		return sim_broken(SIM_NO_TASK_EINVAL) ? -EINVAL : -ESRCH;
 	return 0;
@@ -87,9 +89,10 @@ static int check_new(struct sim_event *ev, struct sim_event *leader)
 		return -EINVAL;
 	if (ev->cpu < 0 && ev->task < 0 && !sim_broken(SIM_NO_TARGET_ACCEPTED))
 		return -EINVAL;
-	if (a->sigtrap && ev->task < 0)
+	if (a->sigtrap && ev->task < 0 && !sim_broken(SIM_SIGTRAP_CPU_ACCEPTED))
 		return -EINVAL;
-	if (a->inherit && a->sample_type & PERF_SAMPLE_READ && !(a->sample_type & PERF_SAMPLE_TID))
+	if (a->inherit && a->sample_type & PERF_SAMPLE_READ &&
+	    !(a->sample_type & PERF_SAMPLE_TID) && !sim_broken(SIM_INHERIT_READ_ACCEPTED))
 		return -EINVAL;
 	err = sim_pmu_init(ev);
 	if (!err && leader)
@@ -123,8 +126,12 @@ static void start(struct sim_event *ev)
 	ev->left = -(int64_t)ev->period;
 	if (ev->class == SIM_CLOCK && ev->period && ev->period < 10000)
 		ev->left = -10000; /* perf_swevent_start_hrtimer() */
+	if (sim_broken(SIM_PERIOD_CUT))
+		ev->left = -(int64_t)(uint32_t)ev->period;
 	if (sim_broken(SIM_FIRST_PERIOD_SHORT))
 		ev->left += ev->period > 1;
+	if (sim_broken(SIM_FIRST_PERIOD_LONG))
+		ev->left--;
 	ev->state = a->disabled && !sim_broken(SIM_STARTS_ENABLED) ? SIM_OFF : SIM_ON;
 	if (a->pinned && sim_broken(SIM_PINNED_FAILS))
 		ev->state = SIM_ERROR;
@@ -234,7 +241,7 @@ struct totals {
 
 static struct totals total(struct sim_event *ev)
 {
-	struct totals t = { ev->child_count, ev->child_enabled, ev->child_running };
+	struct totals t = {ev->child_count, ev->child_enabled, ev->child_running};
 
 	for (struct sim_event *c = ev; c; c = sim_next_copy(ev, c)) {
 		if (c != ev && sim_broken(SIM_INHERIT_LIVE_LOST))
@@ -364,6 +371,8 @@ void sim_inherit(int from, int to)
 		struct sim_event *ev = &sim->event[i], *copy;
 
 		copy_of[i] = -1;
+		if (ev->attr.a.pinned && sim_broken(SIM_INHERIT_PINNED_LOST))
+			continue;
 		if (!ev->used || ev->task != from ||
 		    (!ev->attr.a.inherit && !sim_broken(SIM_INHERIT_ALWAYS)))
 			continue;

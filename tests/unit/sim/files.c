@@ -9,41 +9,41 @@
 
 #include "tests/unit/sim/sim.h"
 
-#define DEVICES	   "/sys/bus/event_source/devices"
-#define EVENTS	   "/sys/kernel/tracing/events"
-#define LINE	   "\n"
+#define DEVICES "/sys/bus/event_source/devices"
+#define EVENTS  "/sys/kernel/tracing/events"
+#define LINE    "\n"
 
 struct file {
 	const char *path, *text;
 };
 
 static const struct file files[] = {
-	{ DEVICES "/armv8_pmuv3/caps/slots", "0x00000000" LINE },
-	{ DEVICES "/armv8_pmuv3/cpus", "0" LINE },
-	{ DEVICES "/armv8_pmuv3/events/cpu_cycles", "event=0x0011" LINE },
-	{ DEVICES "/armv8_pmuv3/events/inst_retired", "event=0x0008" LINE },
-	{ DEVICES "/armv8_pmuv3/events/sw_incr", "event=0x0000" LINE },
-	{ DEVICES "/armv8_pmuv3/format/event", "config:0-15" LINE },
-	{ DEVICES "/armv8_pmuv3/format/long", "config1:0" LINE },
-	{ DEVICES "/armv8_pmuv3/format/rdpmc", "config1:1" LINE },
-	{ DEVICES "/armv8_pmuv3/type", "11" LINE },
-	{ DEVICES "/breakpoint/type", "5" LINE },
-	{ DEVICES "/kprobe/format/retprobe", "config:0" LINE },
-	{ DEVICES "/kprobe/type", "8" LINE },
-	{ DEVICES "/msr/events/tsc", "event=0x00" LINE },
-	{ DEVICES "/msr/format/event", "config:0-63" LINE },
-	{ DEVICES "/msr/type", "10" LINE },
-	{ DEVICES "/software/type", "1" LINE },
-	{ DEVICES "/tracepoint/type", "2" LINE },
-	{ DEVICES "/uprobe/format/ref_ctr_offset", "config:32-63" LINE },
-	{ DEVICES "/uprobe/format/retprobe", "config:0" LINE },
-	{ DEVICES "/uprobe/type", "9" LINE },
-	{ "/proc/sys/kernel/perf_event_max_sample_rate", "100000" LINE },
-	{ "/proc/sys/kernel/perf_event_mlock_kb", "516" LINE },
-	{ "/proc/sys/kernel/perf_event_paranoid", "2" LINE },
-	{ "/proc/sys/kernel/perf_event_max_stack", "127" LINE },
-	{ "/proc/sys/kernel/perf_event_max_contexts_per_stack", "8" LINE },
-	{ "/proc/sys/kernel/perf_cpu_time_max_percent", "25" LINE },
+	{DEVICES "/armv8_pmuv3/caps/slots", "0x00000000" LINE},
+	{DEVICES "/armv8_pmuv3/cpus", "0" LINE},
+	{DEVICES "/armv8_pmuv3/events/cpu_cycles", "event=0x0011" LINE},
+	{DEVICES "/armv8_pmuv3/events/inst_retired", "event=0x0008" LINE},
+	{DEVICES "/armv8_pmuv3/events/sw_incr", "event=0x0000" LINE},
+	{DEVICES "/armv8_pmuv3/format/event", "config:0-15" LINE},
+	{DEVICES "/armv8_pmuv3/format/long", "config1:0" LINE},
+	{DEVICES "/armv8_pmuv3/format/rdpmc", "config1:1" LINE},
+	{DEVICES "/armv8_pmuv3/type", "11" LINE},
+	{DEVICES "/breakpoint/type", "5" LINE},
+	{DEVICES "/kprobe/format/retprobe", "config:0" LINE},
+	{DEVICES "/kprobe/type", "8" LINE},
+	{DEVICES "/msr/events/tsc", "event=0x00" LINE},
+	{DEVICES "/msr/format/event", "config:0-63" LINE},
+	{DEVICES "/msr/type", "10" LINE},
+	{DEVICES "/software/type", "1" LINE},
+	{DEVICES "/tracepoint/type", "2" LINE},
+	{DEVICES "/uprobe/format/ref_ctr_offset", "config:32-63" LINE},
+	{DEVICES "/uprobe/format/retprobe", "config:0" LINE},
+	{DEVICES "/uprobe/type", "9" LINE},
+	{"/proc/sys/kernel/perf_event_max_sample_rate", "100000" LINE},
+	{"/proc/sys/kernel/perf_event_mlock_kb", "516" LINE},
+	{"/proc/sys/kernel/perf_event_paranoid", "2" LINE},
+	{"/proc/sys/kernel/perf_event_max_stack", "127" LINE},
+	{"/proc/sys/kernel/perf_event_max_contexts_per_stack", "8" LINE},
+	{"/proc/sys/kernel/perf_cpu_time_max_percent", "25" LINE},
 };
 
 /* What a broken kernel says instead. */
@@ -51,35 +51,39 @@ static const struct {
 	enum sim_break broken;
 	struct file file;
 } lies[] = {
-	{ SIM_SYSFS_TYPE_TWICE, { DEVICES "/uprobe/type", "8" LINE } },
-	{ SIM_SYSFS_TYPE_TEXT, { DEVICES "/msr/type", "ten" LINE } },
-	{ SIM_SYSFS_FORMAT_OVERLAP, { DEVICES "/uprobe/format/ref_ctr_offset", "config:0-63" LINE } },
-	{ SIM_SYSFS_FORMAT_OVERLAP, { DEVICES "/armv8_pmuv3/format/rdpmc", "config1:0" LINE } },
-	{ SIM_SYSFS_FORMAT_WIDE, { DEVICES "/msr/format/event", "config:0-64" LINE } },
-	{ SIM_SYSFS_FORMAT_GARBAGE, { DEVICES "/msr/format/event", "cfg:0-63" LINE } },
-	{ SIM_SYSFS_FORMAT_MOVED, { DEVICES "/kprobe/format/retprobe", "config:1" LINE } },
-	{ SIM_SYSFS_FORMAT_MOVED, { DEVICES "/uprobe/format/retprobe", "config:1" LINE } },
-	{ SIM_SYSFS_FORMAT_MOVED, { DEVICES "/msr/format/event", "config:0-7" LINE } },
-	{ SIM_SYSFS_FORMAT_MOVED, { DEVICES "/armv8_pmuv3/format/event", "config:0-7" LINE } },
-	{ SIM_SYSFS_EVENT_UNKNOWN_FIELD, { DEVICES "/msr/events/tsc", "evt=0x00" LINE } },
-	{ SIM_SYSFS_EVENT_TOO_LARGE, { DEVICES "/armv8_pmuv3/events/sw_incr", "event=0x10000" LINE } },
-	{ SIM_SYSFS_EVENT_REFUSED, { DEVICES "/msr/events/tsc", "event=0x77" LINE } },
-	{ SIM_SYSFS_CPUMASK_BAD, { DEVICES "/armv8_pmuv3/cpus", "0-9999" LINE } },
-	{ SIM_SYSFS_CAPS_TEXT, { DEVICES "/armv8_pmuv3/caps/slots", "many" LINE } },
+	{SIM_SYSFS_TYPE_TWICE, {DEVICES "/uprobe/type", "8" LINE}},
+	{SIM_SYSFS_TYPE_TEXT, {DEVICES "/msr/type", "ten" LINE}},
+	{SIM_SYSFS_FORMAT_OVERLAP, {DEVICES "/uprobe/format/ref_ctr_offset", "config:0-63" LINE}},
+	{SIM_SYSFS_FORMAT_OVERLAP, {DEVICES "/armv8_pmuv3/format/rdpmc", "config1:0" LINE}},
+	{SIM_SYSFS_FORMAT_WIDE, {DEVICES "/msr/format/event", "config:0-64" LINE}},
+	{SIM_SYSFS_TYPE_FIXED_WRONG, {DEVICES "/breakpoint/type", "77" LINE}},
+	{SIM_SYSFS_FORMAT_BACKWARDS,
+	 {DEVICES "/uprobe/format/ref_ctr_offset", "config:63-32" LINE}},
+	{SIM_SYSFS_FORMAT_GARBAGE, {DEVICES "/msr/format/event", "cfg:0-63" LINE}},
+	{SIM_SYSFS_FORMAT_MOVED, {DEVICES "/kprobe/format/retprobe", "config:1" LINE}},
+	{SIM_SYSFS_FORMAT_MOVED, {DEVICES "/uprobe/format/retprobe", "config:1" LINE}},
+	{SIM_SYSFS_FORMAT_MOVED, {DEVICES "/msr/format/event", "config:0-7" LINE}},
+	{SIM_SYSFS_FORMAT_MOVED, {DEVICES "/armv8_pmuv3/format/event", "config:0-7" LINE}},
+	{SIM_SYSFS_EVENT_UNKNOWN_FIELD, {DEVICES "/msr/events/tsc", "evt=0x00" LINE}},
+	{SIM_SYSFS_EVENT_TOO_LARGE, {DEVICES "/armv8_pmuv3/events/sw_incr", "event=0x10000" LINE}},
+	{SIM_SYSFS_EVENT_REFUSED, {DEVICES "/msr/events/tsc", "event=0x77" LINE}},
+	{SIM_SYSFS_CPUMASK_BAD, {DEVICES "/armv8_pmuv3/cpus", "0-9999" LINE}},
+	{SIM_SYSFS_CPUMASK_EMPTY, {DEVICES "/armv8_pmuv3/cpus", LINE}},
+	{SIM_SYSFS_CAPS_TEXT, {DEVICES "/armv8_pmuv3/caps/slots", "many" LINE}},
 };
 
 /* Ids are what /sys/kernel/tracing/events/NAME/id says. */
 static const struct sim_tracepoint tracepoints[] = {
-	{ 301, "syscalls/sys_enter_getppid", PV_WORK_GETPPID, false },
-	{ 300, "syscalls/sys_exit_getppid", PV_WORK_GETPPID, false },
-	{ 303, "syscalls/sys_enter_getuid", PV_WORK_GETUID, false },
-	{ 302, "syscalls/sys_exit_getuid", PV_WORK_GETUID, false },
-	{ 305, "syscalls/sys_enter_getsid", PV_WORK_GETSID, false },
-	{ 304, "syscalls/sys_exit_getsid", PV_WORK_GETSID, false },
-	{ 21, "raw_syscalls/sys_enter", PV_WORK_NONE, true },
-	{ 20, "raw_syscalls/sys_exit", PV_WORK_NONE, true },
-	{ 315, "sched/sched_switch", PV_WORK_SLEEP, false },
-	{ 316, "sched/sched_migrate_task", PV_WORK_MIGRATE, false },
+	{301, "syscalls/sys_enter_getppid", PV_WORK_GETPPID, false, true},
+	{300, "syscalls/sys_exit_getppid", PV_WORK_GETPPID, false, true},
+	{303, "syscalls/sys_enter_getuid", PV_WORK_GETUID, false, true},
+	{302, "syscalls/sys_exit_getuid", PV_WORK_GETUID, false, true},
+	{305, "syscalls/sys_enter_getsid", PV_WORK_GETSID, false, true},
+	{304, "syscalls/sys_exit_getsid", PV_WORK_GETSID, false, true},
+	{21, "raw_syscalls/sys_enter", PV_WORK_NONE, true, false},
+	{20, "raw_syscalls/sys_exit", PV_WORK_NONE, true, false},
+	{315, "sched/sched_switch", PV_WORK_SLEEP, false, false},
+	{316, "sched/sched_migrate_task", PV_WORK_MIGRATE, false, false},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -95,9 +99,8 @@ const struct sim_tracepoint *sim_tracepoint(uint64_t id)
 
 static bool simulated(const char *path)
 {
-	static const char *const roots[] = { DEVICES, "/sys/kernel/tracing",
-					     "/sys/kernel/debug/tracing",
-					     "/proc/sys/kernel/perf_" };
+	static const char *const roots[] = {DEVICES, "/sys/kernel/tracing",
+					    "/sys/kernel/debug/tracing", "/proc/sys/kernel/perf_"};
 
 	for (size_t i = 0; i < COUNT(roots); i++) {
 		if (!strncmp(path, roots[i], strlen(roots[i])))
@@ -138,8 +141,7 @@ static long tracepoint_id(const char *path, char *buf, size_t size)
 		if (!strncmp(path, EVENTS, root - 1) &&
 		    !strncmp(path + root, tracepoints[i].name, len) &&
 		    !strcmp(path + root + len, "/id"))
-			return snprintf(buf, size, "%llu\n",
-					(unsigned long long)tracepoints[i].id);
+			return snprintf(buf, size, "%llu\n", (unsigned long long)tracepoints[i].id);
 	}
 	return -ENOENT;
 }

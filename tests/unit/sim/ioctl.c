@@ -31,6 +31,8 @@ static void reset(struct sim_event *ev)
 		ev->enabled = ev->running = 0;
 	if (sim_broken(SIM_RESET_DISABLES))
 		ev->state = SIM_OFF;
+	if (sim_broken(SIM_RESET_ENABLES))
+		ev->state = SIM_ON;
 }
 
 static void for_copies(struct sim_event *ev, void (*fn)(struct sim_event *ev))
@@ -65,7 +67,9 @@ static long refresh(struct sim_event *ev, unsigned long n)
 	if (!sim_sampling(ev) || ev->attr.a.inherit)
 		return sim_broken(SIM_REFRESH_UNCHECKED) ? 0 : -EINVAL;
 	ev->limit += n + (n && sim_broken(SIM_REFRESH_ONE_MORE));
-	ev->state = SIM_ON;
+	if (!ev->refreshed || !sim_broken(SIM_REFRESH_LAST))
+		ev->state = SIM_ON;
+	ev->refreshed = true;
 	return 0;
 }
 
@@ -100,42 +104,49 @@ static long set_period(struct sim_event *ev, uint64_t value)
 	return 0;
 }
 
-static long modify(struct sim_event *ev, const struct perf_event_attr *user)
+/* modify_user_hw_breakpoint_check(): only the place and `disabled` may change. */
+static long move_breakpoint(struct sim_event *ev, const union sim_attr *attr)
 {
-	struct perf_event_attr *a = &ev->attr.a, same;
-	union sim_attr attr;
-	int err = sim_attr_copy((struct perf_event_attr *)(uintptr_t)user, &attr);
+	struct perf_event_attr *a = &ev->attr.a, same = attr->a;
+	int err;
 
-	if (err)
-		return err;
-	if (attr.a.type != a->type)
-		return -EINVAL;
-	if (a->type != PERF_TYPE_BREAKPOINT)
-		return sim_broken(SIM_MODIFY_OTHER_ACCEPTED) ? 0 : -EOPNOTSUPP;
-	disable(ev);
-	/* Only the place may change (modify_user_hw_breakpoint_check()). */
-	same = attr.a;
 	same.bp_addr = a->bp_addr;
 	same.bp_len = a->bp_len;
 	same.bp_type = a->bp_type;
 	same.disabled = a->disabled;
-	same.size = a->size;
 	if (memcmp(&same, a, sizeof(same)) && !sim_broken(SIM_MODIFY_UNCHECKED))
 		return -EINVAL;
-	err = sim_bp_check(ev, &attr.a);
+	err = sim_bp_check(ev, &attr->a);
 	if (err)
 		return err;
 	if (!sim_broken(SIM_MODIFY_IGNORED)) {
-		a->bp_addr = attr.a.bp_addr;
-		a->bp_len = attr.a.bp_len;
-		a->bp_type = attr.a.bp_type;
+		a->bp_addr = attr->a.bp_addr;
+		a->bp_len = attr->a.bp_len;
+		a->bp_type = attr->a.bp_type;
 	}
 	if (sim_broken(SIM_MODIFY_CLEARS))
 		ev->count = 0;
-	a->disabled = attr.a.disabled;
-	if (!a->disabled || sim_broken(SIM_MODIFY_ENABLES))
-		enable(ev);
+	a->disabled = attr->a.disabled;
 	return 0;
+}
+
+static long modify(struct sim_event *ev, struct perf_event_attr *user)
+{
+	union sim_attr attr;
+	long err = sim_attr_copy(user, &attr);
+
+	if (err)
+		return err;
+	if (attr.a.type != ev->attr.a.type)
+		return -EINVAL;
+	if (attr.a.type != PERF_TYPE_BREAKPOINT)
+		return sim_broken(SIM_MODIFY_OTHER_ACCEPTED) ? 0 : -EOPNOTSUPP;
+	/* perf_event_modify_breakpoint(): off, and on again only by the attr, refused or not. */
+	disable(ev);
+	err = move_breakpoint(ev, &attr);
+	if (!ev->attr.a.disabled || sim_broken(SIM_MODIFY_ENABLES))
+		enable(ev);
+	return err;
 }
 
 static long set_output(struct sim_event *ev, int fd)
@@ -178,7 +189,7 @@ long sim_ioctl(struct sim_event *ev, unsigned long request, unsigned long arg)
 	case PERF_EVENT_IOC_PAUSE_OUTPUT:
 		return pause_output(ev, arg);
 	case PERF_EVENT_IOC_MODIFY_ATTRIBUTES:
-		return modify(ev, (const struct perf_event_attr *)arg);
+		return modify(ev, (struct perf_event_attr *)arg);
 	}
 	return sim_broken(SIM_IOCTL_UNKNOWN_ACCEPTED) ? 0 : -ENOTTY;
 }

@@ -19,7 +19,8 @@ void sim_overflow(struct sim_event *ev, const struct sim_place *at, uint64_t per
 
 	if (hup && !sim_broken(SIM_REFRESH_GOES_ON))
 		ev->state = SIM_OFF;
-	sim_sample(ev, at, period);
+	if (!sim_broken(SIM_SAMPLES_SKIP) || ++ev->fired % 3)
+		sim_sample(ev, at, period);
 	if (!top->async)
 		return;
 	if (hup && !sim_broken(SIM_REFRESH_NO_HUP))
@@ -48,8 +49,8 @@ short sim_poll(struct sim_event *ev)
 
 static void take(struct sim_event *ev, unsigned int *pending, int code, struct sim_signal *s)
 {
-	*s = (struct sim_signal){ ev->signo, ev->async_fd + sim_broken(SIM_SI_FD_WRONG), code,
-				  *pending };
+	*s = (struct sim_signal){ev->signo, ev->async_fd + sim_broken(SIM_SI_FD_WRONG), code,
+				 *pending};
 	*pending = 0;
 	if (sim_broken(SIM_SIGNAL_WRONG_NUMBER))
 		s->signo = SIGURG;

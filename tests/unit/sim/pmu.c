@@ -7,9 +7,10 @@
 #include "tests/unit/sim/sim.h"
 
 /* PMUv3 event numbers (Arm ARM D13.11). */
-#define ARM_SW_INCR	 0x00
+#define ARM_SW_INCR      0x00
 #define ARM_INST_RETIRED 0x08
-#define ARM_CPU_CYCLES	 0x11
+#define ARM_CPU_CYCLES   0x11
+#define ARM_BR_RETIRED   0x21
 
 static bool has_branch_stack(const struct perf_event_attr *a)
 {
@@ -78,6 +79,7 @@ static int init_pmuv3(struct sim_event *ev)
 	static const int map[PERF_COUNT_HW_MAX] = {
 		[PERF_COUNT_HW_CPU_CYCLES] = ARM_CPU_CYCLES,
 		[PERF_COUNT_HW_INSTRUCTIONS] = ARM_INST_RETIRED,
+		[PERF_COUNT_HW_BRANCH_INSTRUCTIONS] = ARM_BR_RETIRED,
 	};
 	struct perf_event_attr *a = &ev->attr.a;
 	uint32_t config = a->config;
@@ -107,7 +109,8 @@ static int slots_used(const struct sim_event *ev)
 
 		bool execs = other->attr.a.bp_type == HW_BREAKPOINT_X;
 
-		if (sim_broken(SIM_BP_SLOTS_SPLIT) && execs != (ev->attr.a.bp_type == HW_BREAKPOINT_X))
+		if (sim_broken(SIM_BP_SLOTS_SPLIT) &&
+		    execs != (ev->attr.a.bp_type == HW_BREAKPOINT_X))
 			continue;
 		if (other->bp_slot && other != ev &&
 		    (other->task < 0 || ev->task < 0 || other->task == ev->task) &&
@@ -164,11 +167,16 @@ static const struct {
 	const char *name; /* dynamic: its number is in sysfs */
 	int (*init)(struct sim_event *ev);
 } pmus[] = {
-	{ PERF_TYPE_SOFTWARE, NULL, init_software }, { PERF_TYPE_TRACEPOINT, NULL, init_tracepoint },
-	{ PERF_TYPE_BREAKPOINT, NULL, init_breakpoint }, { PERF_TYPE_HARDWARE, NULL, init_pmuv3 },
-	{ PERF_TYPE_HW_CACHE, NULL, init_pmuv3 },	 { PERF_TYPE_RAW, NULL, init_pmuv3 },
-	{ 0, "kprobe", init_probe },			 { 0, "uprobe", init_probe },
-	{ 0, "msr", init_msr },				 { 0, "armv8_pmuv3", init_pmuv3 },
+	{PERF_TYPE_SOFTWARE, NULL, init_software},
+	{PERF_TYPE_TRACEPOINT, NULL, init_tracepoint},
+	{PERF_TYPE_BREAKPOINT, NULL, init_breakpoint},
+	{PERF_TYPE_HARDWARE, NULL, init_pmuv3},
+	{PERF_TYPE_HW_CACHE, NULL, init_pmuv3},
+	{PERF_TYPE_RAW, NULL, init_pmuv3},
+	{0, "kprobe", init_probe},
+	{0, "uprobe", init_probe},
+	{0, "msr", init_msr},
+	{0, "armv8_pmuv3", init_pmuv3},
 };
 
 /* x86-64: the halves of the XMM registers, which only a PMU that samples them takes. */
@@ -233,7 +241,7 @@ static bool take(struct counters *c, const struct sim_event *ev)
 
 bool sim_group_fits(struct sim_event *leader, struct sim_event *extra)
 {
-	struct counters c = { 0 };
+	struct counters c = {0};
 
 	if (sim_broken(SIM_GROUP_LIMIT_UNCHECKED))
 		return true;
@@ -253,7 +261,8 @@ static bool eligible(const struct sim_event *ev)
 static void schedule_group(struct sim_event *leader, struct counters *c)
 {
 	struct counters trial = *c;
-	bool fits = !(leader->attr.a.exclusive && (c->used || c->cycles) && sim_is_hardware(leader));
+	bool fits =
+		!(leader->attr.a.exclusive && (c->used || c->cycles) && sim_is_hardware(leader));
 
 	if (leader->state != SIM_ON && !sim_broken(SIM_SIBLING_IGNORES_LEADER))
 		return;
@@ -269,7 +278,7 @@ static void schedule_group(struct sim_event *leader, struct counters *c)
 
 void sim_schedule(void)
 {
-	struct counters c = { 0 };
+	struct counters c = {0};
 	bool hardware = false;
 
 	for (int i = 0; i < sim->nr_events; i++) {

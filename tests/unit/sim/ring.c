@@ -18,7 +18,7 @@ static struct sim_ring *new_ring(size_t len)
 	if (i == SIM_MAX_RINGS || sim->ring_used + len > SIM_RING_MEMORY)
 		return NULL;
 	rb = &sim->ring[i];
-	*rb = (struct sim_ring){ .used = true, .page = sim->ring_memory + sim->ring_used };
+	*rb = (struct sim_ring){.used = true, .page = sim->ring_memory + sim->ring_used};
 	sim->ring_used += len;
 	return rb;
 }
@@ -150,7 +150,7 @@ static void add(struct sim_record *r, uint64_t word)
 
 static uint64_t pair(uint32_t low, uint32_t high)
 {
-	uint32_t both[2] = { low, high };
+	uint32_t both[2] = {low, high};
 	uint64_t word;
 
 	memcpy(&word, both, 8);
@@ -159,7 +159,7 @@ static uint64_t pair(uint32_t low, uint32_t high)
 
 static void close_record(struct sim_record *r, uint32_t type, uint16_t misc)
 {
-	struct perf_event_header h = { type, misc, r->n * 8 };
+	struct perf_event_header h = {type, misc, r->n * 8};
 
 	if (sim_broken(SIM_RECORD_SIZE_ODD))
 		h.size += 4;
@@ -203,7 +203,7 @@ static void lose(struct sim_ring *rb, struct sim_event *ev)
 static void output(struct sim_ring *rb, struct sim_event *ev, const struct sim_record *r)
 {
 	struct perf_event_mmap_page *up = (struct perf_event_mmap_page *)rb->page;
-	struct sim_record lost = { .n = 1 };
+	struct sim_record lost = {.n = 1};
 	size_t len = r->n * 8;
 
 	if (rb->paused) {
@@ -244,7 +244,8 @@ static void wake_by_count(struct sim_ring *rb, const struct sim_event *ev)
 	}
 }
 
-/* u32 size, then the fields common to all tracepoints: u16 id, u8 flags, u8 preempt count, s32 pid. */
+/* u32 size, then the fields common to all tracepoints: u16 id, u8 flags, u8 preempt count, s32 pid.
+ */
 static void add_raw(struct sim_record *r, const struct sim_event *ev)
 {
 	uint32_t id = ev->attr.a.config + sim_broken(SIM_RAW_ID_WRONG);
@@ -258,10 +259,10 @@ static void add_rest(struct sim_record *r, const struct sim_event *ev)
 {
 	uint64_t type = ev->attr.a.sample_type;
 	const uint64_t empty[] = {
-		PERF_SAMPLE_CALLCHAIN,	    PERF_SAMPLE_BRANCH_STACK, PERF_SAMPLE_REGS_USER,
-		PERF_SAMPLE_STACK_USER,	    PERF_SAMPLE_WEIGHT,	      PERF_SAMPLE_WEIGHT_STRUCT,
-		PERF_SAMPLE_DATA_SRC,	    PERF_SAMPLE_TRANSACTION,  PERF_SAMPLE_REGS_INTR,
-		PERF_SAMPLE_PHYS_ADDR,	    PERF_SAMPLE_CGROUP,	      PERF_SAMPLE_DATA_PAGE_SIZE,
+		PERF_SAMPLE_CALLCHAIN,      PERF_SAMPLE_BRANCH_STACK, PERF_SAMPLE_REGS_USER,
+		PERF_SAMPLE_STACK_USER,     PERF_SAMPLE_WEIGHT,       PERF_SAMPLE_WEIGHT_STRUCT,
+		PERF_SAMPLE_DATA_SRC,       PERF_SAMPLE_TRANSACTION,  PERF_SAMPLE_REGS_INTR,
+		PERF_SAMPLE_PHYS_ADDR,      PERF_SAMPLE_CGROUP,       PERF_SAMPLE_DATA_PAGE_SIZE,
 		PERF_SAMPLE_CODE_PAGE_SIZE, PERF_SAMPLE_AUX,
 	};
 

@@ -64,6 +64,7 @@ struct sim_event {
 	uint64_t child_count, child_enabled, child_running; /* of exited children */
 	uint64_t period, last_period;
 	int64_t left; /* negative: occurrences until the next overflow */
+	bool refreshed;
 	int limit;    /* IOC_REFRESH */
 	bool async;
 	int signo, async_fd;
@@ -188,6 +189,7 @@ struct sim_tracepoint {
 	const char *name;
 	enum pv_work_id work; /* what makes it happen */
 	bool any_syscall;
+	bool user; /* its registers are the user's */
 };
 const struct sim_tracepoint *sim_tracepoint(uint64_t id); /* NULL: no such id */
 uint32_t sim_pmu_type(const char *name);

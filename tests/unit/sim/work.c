@@ -9,7 +9,7 @@
 #include "tests/unit/sim/sim.h"
 
 /* PV_WORK_* end before this: the cost of a system call itself. */
-#define WORK_SYSCALL (PV_WORK_LOAD + 1)
+#define WORK_SYSCALL (PV_WORK_LOAD + 1u)
 
 /* One unit of a workload. Nanoseconds and instructions are arbitrary but fixed. */
 struct unit {
@@ -20,18 +20,18 @@ struct unit {
 };
 
 static const struct unit units[] = {
-	[PV_WORK_LOOP] = { .user_ns = 1, .user_insns = PV_LOOP_INSNS },
-	[PV_WORK_SPIN] = { .user_ns = 1000, .user_insns = 2000 },
-	[PV_WORK_GETPPID] = { .user_ns = 20, .kernel_ns = 80, .user_insns = 4, .kernel_insns = 90 },
-	[PV_WORK_GETUID] = { .user_ns = 20, .kernel_ns = 80, .user_insns = 4, .kernel_insns = 90 },
-	[PV_WORK_GETSID] = { .user_ns = 20, .kernel_ns = 80, .user_insns = 4, .kernel_insns = 90 },
-	[PV_WORK_TOUCH] = { .user_ns = 20, .kernel_ns = 500, .user_insns = 9, .kernel_insns = 700 },
-	[PV_WORK_SLEEP] = { .user_ns = 20, .kernel_ns = 2000, .off_ns = 60000, .user_insns = 9 },
-	[PV_WORK_MIGRATE] = { .user_ns = 20, .kernel_ns = 3000, .off_ns = 900, .user_insns = 9 },
-	[PV_WORK_CALL] = { .user_ns = 3, .user_insns = 6 },
-	[PV_WORK_STORE] = { .user_ns = 1, .user_insns = 3 },
-	[PV_WORK_LOAD] = { .user_ns = 1, .user_insns = 3 },
-	[WORK_SYSCALL] = { .user_ns = 10, .kernel_ns = 100, .user_insns = 7, .kernel_insns = 120 },
+	[PV_WORK_LOOP] = {.user_ns = 1, .user_insns = PV_LOOP_INSNS},
+	[PV_WORK_SPIN] = {.user_ns = 1000, .user_insns = 2000},
+	[PV_WORK_GETPPID] = {.user_ns = 20, .kernel_ns = 80, .user_insns = 4, .kernel_insns = 90},
+	[PV_WORK_GETUID] = {.user_ns = 20, .kernel_ns = 80, .user_insns = 4, .kernel_insns = 90},
+	[PV_WORK_GETSID] = {.user_ns = 20, .kernel_ns = 80, .user_insns = 4, .kernel_insns = 90},
+	[PV_WORK_TOUCH] = {.user_ns = 20, .kernel_ns = 500, .user_insns = 9, .kernel_insns = 700},
+	[PV_WORK_SLEEP] = {.user_ns = 20, .kernel_ns = 2000, .off_ns = 60000, .user_insns = 9},
+	[PV_WORK_MIGRATE] = {.user_ns = 20, .kernel_ns = 3000, .off_ns = 900, .user_insns = 9},
+	[PV_WORK_CALL] = {.user_ns = 3, .user_insns = 6},
+	[PV_WORK_STORE] = {.user_ns = 1, .user_insns = 3},
+	[PV_WORK_LOAD] = {.user_ns = 1, .user_insns = 3},
+	[WORK_SYSCALL] = {.user_ns = 10, .kernel_ns = 100, .user_insns = 7, .kernel_insns = 120},
 };
 
 /* Occurrences for one unit. */
@@ -54,17 +54,17 @@ static struct sides software(const struct sim_event *ev, const struct unit *u)
 	case PERF_COUNT_SW_TASK_CLOCK:
 		busy += ev->task < 0 ? u->off_ns : 0;
 		if (sim_broken(SIM_CLOCK_FAST))
-			return (struct sides){ 1000 * busy, 0 };
-		return (struct sides){ sim_broken(SIM_CLOCK_STANDS) ? busy / 100 : busy, 0 };
+			return (struct sides){1000 * busy, 0};
+		return (struct sides){sim_broken(SIM_CLOCK_STANDS) ? busy / 100 : busy, 0};
 	case PERF_COUNT_SW_PAGE_FAULTS:
 	case PERF_COUNT_SW_PAGE_FAULTS_MIN:
-		return (struct sides){ u->work == PV_WORK_TOUCH, 0 };
+		return (struct sides){u->work == PV_WORK_TOUCH, 0};
 	case PERF_COUNT_SW_CONTEXT_SWITCHES:
-		return (struct sides){ 0, u->work == PV_WORK_SLEEP || u->work == PV_WORK_MIGRATE };
+		return (struct sides){0, u->work == PV_WORK_SLEEP || u->work == PV_WORK_MIGRATE};
 	case PERF_COUNT_SW_CPU_MIGRATIONS:
-		return (struct sides){ 0, u->work == PV_WORK_MIGRATE };
+		return (struct sides){0, u->work == PV_WORK_MIGRATE};
 	}
-	return (struct sides){ sim_broken(SIM_ZERO_COUNTS), 0 };
+	return (struct sides){sim_broken(SIM_ZERO_COUNTS), 0};
 }
 
 static struct sides tracepoint(const struct sim_event *ev, const struct unit *u)
@@ -74,7 +74,8 @@ static struct sides tracepoint(const struct sim_event *ev, const struct unit *u)
 
 	if (sim_broken(SIM_TP_FIRES_FOR_OTHERS) && tp && is_syscall(u->work))
 		hit = true;
-	return (struct sides){ 0, hit };
+	/* A system call's own tracepoints hand on the registers of the user. */
+	return tp && tp->user ? (struct sides){hit, 0} : (struct sides){0, hit};
 }
 
 static bool overlap(uint64_t a, uint64_t alen, uint64_t b, uint64_t blen)
@@ -91,7 +92,7 @@ static struct sides breakpoint(const struct sim_event *ev, const struct unit *u)
 	if (a->bp_type == HW_BREAKPOINT_X) {
 		hit = u->work == PV_WORK_CALL &&
 		      (u->addr == start || sim_broken(SIM_BP_EXEC_ELSEWHERE));
-		return (struct sides){ hit, 0 };
+		return (struct sides){hit, 0};
 	}
 	if (sim_broken(SIM_BP_BYTE_BEHIND))
 		len++;
@@ -105,7 +106,7 @@ static struct sides breakpoint(const struct sim_event *ev, const struct unit *u)
 	if (u->work == PV_WORK_LOAD && sim_broken(SIM_BP_LOADS_MISSED))
 		hit = false;
 	hit = hit && overlap(u->addr, u->len, start, len);
-	return (struct sides){ hit && sim_broken(SIM_BP_WIDE_TWICE) && u->len > 1 ? 2 : hit, 0 };
+	return (struct sides){hit && sim_broken(SIM_BP_WIDE_TWICE) && u->len > 1 ? 2 : hit, 0};
 }
 
 /* Offset of an address of this program in its file. */
@@ -130,35 +131,37 @@ static int file_offset(struct dl_phdr_info *info, size_t size, void *arg)
 
 static struct sides uprobe(const struct sim_event *ev, const struct unit *u)
 {
-	struct file_offset f = { .addr = u->addr };
+	struct file_offset f = {.addr = u->addr};
 
 	if (u->work != PV_WORK_CALL)
-		return (struct sides){ 0, 0 };
+		return (struct sides){0, 0};
 	dl_iterate_phdr(file_offset, &f);
-	return (struct sides){ f.offset == ev->attr.a.probe_offset, 0 };
+	return (struct sides){f.offset == ev->attr.a.probe_offset, 0};
 }
 
 static struct sides kprobe(const struct sim_event *ev, const struct unit *u)
 {
-	static const char *const names[] = { [PV_WORK_GETPPID] = "_getppid",
-					     [PV_WORK_GETUID] = "_getuid",
-					     [PV_WORK_GETSID] = "_getsid" };
+	static const char *const names[] = {[PV_WORK_GETPPID] = "_getppid",
+					    [PV_WORK_GETUID] = "_getuid",
+					    [PV_WORK_GETSID] = "_getsid"};
 
 	if (u->work >= sizeof(names) / sizeof(names[0]) || !names[u->work])
-		return (struct sides){ 0, 0 };
-	return (struct sides){ 0, strstr(ev->probe, names[u->work]) != NULL };
+		return (struct sides){0, 0};
+	return (struct sides){0, strstr(ev->probe, names[u->work]) != NULL};
 }
 
 static struct sides pmuv3(const struct sim_event *ev, const struct unit *u)
 {
-	const uint32_t sw_incr = 0x00, inst_retired = 0x08, inst_spec = 0x1b;
+	const uint32_t sw_incr = 0x00, inst_retired = 0x08, inst_spec = 0x1b, br_retired = 0x21;
 	uint32_t event = ev->attr.a.config & 0xffff;
 
 	if (event == sw_incr)
-		return (struct sides){ sim_broken(SIM_ZERO_COUNTS), 0 };
+		return (struct sides){sim_broken(SIM_ZERO_COUNTS), 0};
 	if (event == inst_retired || event == inst_spec)
-		return (struct sides){ u->user_insns, u->kernel_insns };
-	return (struct sides){ u->user_ns, u->kernel_ns };
+		return (struct sides){u->user_insns, u->kernel_insns};
+	if (event == br_retired)
+		return (struct sides){u->user_insns / PV_LOOP_INSNS, u->kernel_insns / 8};
+	return (struct sides){u->user_ns, u->kernel_ns};
 }
 
 static struct sides msr(const struct sim_event *ev, const struct unit *u)
@@ -169,7 +172,14 @@ static struct sides msr(const struct sim_event *ev, const struct unit *u)
 		busy *= 1000;
 	if (sim_broken(SIM_CLOCK_STANDS))
 		busy = 0;
-	return (struct sides){ 2 * busy, 0 };
+	return (struct sides){2 * busy, 0};
+}
+
+/* perf_tp_event_match() does not look at exclude_user. */
+static bool is_tracing(const struct perf_event_attr *a)
+{
+	return a->type == PERF_TYPE_TRACEPOINT || a->type == sim_pmu_type("kprobe") ||
+	       a->type == sim_pmu_type("uprobe");
 }
 
 /* Occurrences of one unit for this event, by what its exclude bits leave. */
@@ -194,7 +204,7 @@ static uint64_t rate(const struct sim_event *ev, const struct unit *u)
 		s = pmuv3(ev, u);
 	if (ev->class == SIM_CLOCK)
 		return s.user;
-	if (a->exclude_user && !sim_broken(SIM_EXCLUDE_USER_IGNORED))
+	if (a->exclude_user && !is_tracing(a) && !sim_broken(SIM_EXCLUDE_USER_IGNORED))
 		s.user = 0;
 	if (a->exclude_kernel && !sim_broken(SIM_EXCLUDE_KERNEL_IGNORED))
 		s.kernel = 0;
@@ -208,7 +218,7 @@ static uint64_t rate(const struct sim_event *ev, const struct unit *u)
 static bool here(const struct sim_event *ev)
 {
 	if (ev->task >= 0 && ev->task != sim_self)
-		return ev->task == 0 && sim_broken(SIM_ATTACH_WRONG_TASK);
+		return false;
 	if (ev->task < 0 && sim_broken(SIM_CPU_WIDE_DEAD))
 		return false;
 	return ev->cpu < 0 || ev->cpu == sched_getcpu();
@@ -259,6 +269,8 @@ static void book_count(struct sim_event *ev, uint64_t nr)
 		nr -= nr ? 1 : 0;
 	if (sim_broken(SIM_COUNT_FIRST_TWICE) && !ev->seen)
 		nr += nr ? 1 : 0;
+	if (sim_broken(SIM_COUNT_DRIFTS) && sim_is_hardware(ev))
+		nr += nr / 10000;
 	ev->seen += nr;
 	if (sim_broken(SIM_SIBLING_DEAD) && ev->leader != sim_index(ev))
 		return;
@@ -272,21 +284,37 @@ static void book_count(struct sim_event *ev, uint64_t nr)
 		ev->left += nr;
 }
 
+static uint64_t user_ip(const struct unit *u)
+{
+	switch (u->work) {
+	case PV_WORK_CALL:
+		return u->addr;
+	case PV_WORK_TOUCH:
+	case PV_WORK_STORE:
+		return (uintptr_t)pv_asm_store1 + 4;
+	case PV_WORK_LOAD:
+		return (uintptr_t)pv_asm_load1 + 4;
+	case PV_WORK_LOOP:
+	case PV_WORK_SPIN:
+		return (uintptr_t)pv_asm_loop + 4;
+	}
+	return (uintptr_t)pv_asm_syscall + 4;
+}
+
 static struct sim_place place_of(const struct sim_event *ev, const struct unit *u)
 {
-	struct sim_place at = { .ip = 0xffffffff81000100, .kernel = true };
-	uint32_t type = ev->attr.a.type;
+	const struct perf_event_attr *a = &ev->attr.a;
+	struct sim_place at = {.ip = user_ip(u), .kernel = u->kernel_ns > u->user_ns};
 
-	if (type == PERF_TYPE_BREAKPOINT)
-		at.addr = ev->attr.a.bp_addr;
-	if (u->work == PV_WORK_CALL || type == PERF_TYPE_BREAKPOINT)
-		at = (struct sim_place){ u->work == PV_WORK_CALL ? u->addr :
-								   (uintptr_t)pv_asm_store8 + 4,
-					 at.addr, sim_broken(SIM_SAMPLE_MODE_WRONG) };
+	if (a->type == PERF_TYPE_BREAKPOINT)
+		at.addr = a->bp_addr;
 	else if (u->work == PV_WORK_TOUCH)
-		at = (struct sim_place){ (uintptr_t)pv_asm_store1 + 4, 0x10000, false };
-	else if (u->user_ns && !u->kernel_ns)
-		at = (struct sim_place){ (uintptr_t)pv_asm_loop + 4, 0, false };
+		at = (struct sim_place){.ip = at.ip, .addr = 0x10000};
+	else if (a->type == PERF_TYPE_TRACEPOINT)
+		at.kernel = !sim_tracepoint(a->config)->user;
+	if (at.kernel)
+		at.ip = 0xffffffff81000100;
+	at.kernel ^= sim_broken(SIM_SAMPLE_MODE_WRONG);
 	return at;
 }
 
@@ -325,8 +353,6 @@ static void fire(struct sim_event *ev, const struct unit *u)
 		period = 1;
 	else
 		nr = periods_over(ev);
-	if (sim_broken(SIM_SAMPLES_SKIP) && ++ev->fired % 3 == 0)
-		return;
 	while (nr-- && ev->state == SIM_ON)
 		sim_overflow(ev, &at, period);
 }
@@ -344,7 +370,8 @@ static void step(const struct unit *u, uint64_t n)
 		if (here(ev) && (ev->on_counter || sim_broken(SIM_COUNTS_WHEN_OFF_TOO)))
 			book_count(ev, n * rate(ev, u));
 	}
-	/* The last to come is first in the kernel's lists: siblings count before a leader samples. */
+	/* The last to come is first in the kernel's lists: siblings count before a leader samples.
+	 */
 	for (int i = sim->nr_events - 1; i >= 0; i--) {
 		struct sim_event *ev = &sim->event[i];
 

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * ENABLE, DISABLE and RESET, on an event alone, on one member of a group and on the whole
+ * group: what moves, what stands, what goes back to 0.
+ */
+#include <string.h>
+
+#include "cases/pv.h"
+
+/* A member of a group that is opened disabled, whether it leads or follows. */
+static struct pv_ev *open_member(struct pv_test *t, struct pv_ev *leader)
+{
+	struct perf_event_attr attr = pv_attr(t, pv_event(t));
+
+	return pv_open(t, &attr, 0, -1, leader, 0);
+}
+
+static void one_round(struct pv_test *t, struct pv_ev *ev)
+{
+	pv_enable(t, ev);
+	pv_work(t, pv_work_some(pv_event(t)));
+	pv_disable(t, ev);
+	pv_read(t, ev);
+	pv_reset(t, ev);
+}
+
+/* The faults that a fresh process takes on its code and stack are not to be in a count. */
+static void warm_up(struct pv_test *t)
+{
+	struct pv_ev *ev = open_member(t, NULL);
+
+	one_round(t, ev);
+	pv_close(t, ev);
+}
+
+static void work(struct pv_test *t)
+{
+	pv_work(t, pv_work_some(pv_event(t)));
+}
+
+static uint64_t count(struct pv_test *t, struct pv_ev *ev)
+{
+	return pv_read(t, ev).value;
+}
+
+/* One round of work was counted on top of `before`: exactly where the event is exact. */
+static void expect_moved(struct pv_test *t, const char *name, struct pv_ev *ev, uint64_t before)
+{
+	uint64_t due = pv_work_some(pv_event(t)) * pv_event(t)->per;
+
+	if (pv_event(t)->relation == PV_REL_EXACT)
+		pv_expect_eq(t, name, count(t, ev), before + due);
+	else
+		pv_expect_in(t, name, count(t, ev), before + 1, UINT64_MAX);
+}
+
+static void ioctl_ok(struct pv_test *t, struct pv_ev *ev, unsigned long request, unsigned long arg)
+{
+	pv_expect_errno(t, "ioctl", pv_ioctl(ev, request, arg), 0);
+}
+
+PV_CASE(toggles, switch,
+	.each = "event[live] mode[single,group]",
+	.about = "an event opened disabled stands, goes on from where it stood when enabled, and a second switch changes nothing")
+{
+	struct pv_ev *ev;
+	uint64_t before;
+
+	warm_up(t);
+	ev = pv_open_case(t);
+	work(t);
+	pv_expect_eq(t, "count as opened", count(t, ev), 0);
+
+	pv_enable(t, ev);
+	work(t);
+	pv_disable(t, ev);
+	expect_moved(t, "count after enable", ev, 0);
+	before = count(t, ev);
+	work(t);
+	pv_expect_eq(t, "count while off", count(t, ev), before);
+	pv_disable(t, ev);
+	work(t);
+	pv_expect_eq(t, "count after a second disable", count(t, ev), before);
+
+	pv_enable(t, ev);
+	pv_enable(t, ev);
+	work(t);
+	pv_disable(t, ev);
+	expect_moved(t, "count after enable twice", ev, before);
+	before = count(t, ev);
+	work(t);
+	pv_expect_eq(t, "count after enable twice and one disable", count(t, ev), before);
+}
+
+PV_CASE(toggles, born_enabled,
+	.each = "event[live]",
+	.about = "an event opened without attr.disabled counts at once")
+{
+	struct perf_event_attr attr = pv_attr(t, pv_event(t));
+	struct pv_ev *ev;
+
+	warm_up(t);
+	attr.disabled = 0;
+	ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	work(t);
+	ioctl_ok(t, ev, PERF_EVENT_IOC_DISABLE, 0);
+	/* What our own way out of the open makes of some events is on top. */
+	pv_expect_in(t, "count", count(t, ev), 1, UINT64_MAX);
+	if (pv_event(t)->relation == PV_REL_EXACT)
+		pv_expect_eq(t, "exact count", count(t, ev),
+			     pv_work_some(pv_event(t)) * pv_event(t)->per);
+}
+
+/* Is the count lower behind a RESET of the running event than before? */
+static bool reset_lowers(struct pv_test *t, struct pv_ev *ev)
+{
+	uint64_t before, after;
+
+	work(t);
+	before = count(t, ev);
+	ioctl_ok(t, ev, PERF_EVENT_IOC_RESET, 0);
+	after = count(t, ev);
+	return after < before;
+}
+
+PV_CASE(toggles, reset,
+	.each = "event[live]",
+	.about = "RESET takes the count to 0, leaves both times, and neither starts nor stops the event")
+{
+	struct pv_count before, after;
+	struct pv_ev *ev;
+	int lowered = 0;
+
+	warm_up(t);
+	ev = pv_open_case(t);
+	pv_enable(t, ev);
+	work(t);
+	pv_disable(t, ev);
+	before = pv_read(t, ev);
+	expect_moved(t, "count before reset", ev, 0);
+	ioctl_ok(t, ev, PERF_EVENT_IOC_RESET, 0);
+	after = pv_read(t, ev);
+	pv_expect_eq(t, "count after reset", after.value, 0);
+	pv_expect_eq(t, "time enabled after reset", after.enabled, before.enabled);
+	pv_expect_eq(t, "time running after reset", after.running, before.running);
+	work(t);
+	pv_expect_eq(t, "count after reset, off", count(t, ev), 0);
+
+	pv_enable(t, ev);
+	/* A clock counts on between RESET and read, where another task may take its time. */
+	for (int i = 0; i < 10 && !lowered; i++)
+		lowered = reset_lowers(t, ev);
+	pv_expect_eq(t, "count fell with a reset while on", lowered, 1);
+	before = pv_read(t, ev);
+	work(t);
+	pv_disable(t, ev);
+	expect_moved(t, "count after reset while on", ev, before.value);
+}
+
+/* One round of work with the group switched through this member. */
+static void group_round(struct pv_test *t, struct pv_ev *member)
+{
+	ioctl_ok(t, member, PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP);
+	work(t);
+	ioctl_ok(t, member, PERF_EVENT_IOC_DISABLE, PERF_IOC_FLAG_GROUP);
+}
+
+PV_CASE(toggles, group_flag,
+	.each = "event[live] mode[group]",
+	.about = "PERF_IOC_FLAG_GROUP switches and resets every member, whichever of them is asked")
+{
+	struct pv_ev *leader, *sibling;
+	uint64_t before;
+
+	warm_up(t);
+	leader = open_member(t, NULL);
+	sibling = open_member(t, leader);
+	group_round(t, leader);
+	expect_moved(t, "leader, group enabled", leader, 0);
+	expect_moved(t, "sibling, group enabled", sibling, 0);
+
+	/* A member that the group's DISABLE left on would now run. */
+	before = count(t, sibling);
+	ioctl_ok(t, leader, PERF_EVENT_IOC_ENABLE, 0);
+	work(t);
+	ioctl_ok(t, leader, PERF_EVENT_IOC_DISABLE, 0);
+	pv_expect_eq(t, "sibling after the group was disabled", count(t, sibling), before);
+
+	ioctl_ok(t, sibling, PERF_EVENT_IOC_RESET, PERF_IOC_FLAG_GROUP);
+	pv_expect_eq(t, "leader, group reset", count(t, leader), 0);
+	pv_expect_eq(t, "sibling, group reset", count(t, sibling), 0);
+	group_round(t, sibling);
+	expect_moved(t, "leader, group enabled through the sibling", leader, 0);
+	expect_moved(t, "sibling, group enabled through itself", sibling, 0);
+}
+
+PV_CASE(toggles, no_group_flag,
+	.each = "event[live] mode[group]",
+	.about = "without PERF_IOC_FLAG_GROUP a switch or a reset reaches its own event only")
+{
+	struct pv_ev *leader, *sibling;
+	uint64_t before;
+
+	warm_up(t);
+	leader = open_member(t, NULL);
+	sibling = open_member(t, leader);
+	ioctl_ok(t, leader, PERF_EVENT_IOC_ENABLE, 0);
+	work(t);
+	pv_expect_eq(t, "sibling, leader enabled", count(t, sibling), 0);
+	ioctl_ok(t, sibling, PERF_EVENT_IOC_ENABLE, 0);
+	work(t);
+	ioctl_ok(t, sibling, PERF_EVENT_IOC_DISABLE, 0);
+	expect_moved(t, "sibling, both enabled", sibling, 0);
+	before = count(t, leader);
+	work(t);
+	ioctl_ok(t, leader, PERF_EVENT_IOC_DISABLE, 0);
+	expect_moved(t, "leader, sibling disabled", leader, before);
+
+	before = count(t, sibling);
+	ioctl_ok(t, leader, PERF_EVENT_IOC_RESET, 0);
+	pv_expect_eq(t, "leader, leader reset", count(t, leader), 0);
+	pv_expect_eq(t, "sibling, leader reset", count(t, sibling), before);
+}
+
+PV_CASE(toggles, sibling_first,
+	.each = "event[live] mode[group]",
+	.about = "a sibling that is enabled before its leader counts from the leader's enable to the leader's disable")
+{
+	struct pv_ev *leader, *sibling;
+	struct pv_count c;
+	uint64_t before;
+
+	warm_up(t);
+	leader = open_member(t, NULL);
+	sibling = open_member(t, leader);
+	ioctl_ok(t, sibling, PERF_EVENT_IOC_ENABLE, 0);
+	work(t);
+	c = pv_read(t, sibling);
+	pv_expect_eq(t, "sibling, leader off", c.value, 0);
+	pv_expect_eq(t, "time of the sibling, leader off", c.running, 0);
+
+	ioctl_ok(t, leader, PERF_EVENT_IOC_ENABLE, 0);
+	work(t);
+	ioctl_ok(t, leader, PERF_EVENT_IOC_DISABLE, 0);
+	expect_moved(t, "leader, leader on", leader, 0);
+	expect_moved(t, "sibling, leader on", sibling, 0);
+
+	before = count(t, sibling);
+	work(t);
+	pv_expect_eq(t, "sibling, leader off again", count(t, sibling), before);
+}
