@@ -138,7 +138,7 @@ PV_CASE(breakpoint, modify,
 }
 
 PV_CASE(breakpoint, modify_refused,
-	.each = "event[exact]",
+	.each = "event[exact exec]",
 	.pmu = "breakpoint",
 	.needs = "modify",
 	.about = "MODIFY_ATTRIBUTES refuses to change anything else, and other events, and then nothing has moved")

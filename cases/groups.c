@@ -150,7 +150,7 @@ PV_CASE(groups, sample_read,
 }
 
 PV_CASE(groups, small_buffer,
-	.each = "event[live]",
+	.each = "event[exact]",
 	.about = "a group read into a buffer that is too small is ENOSPC, and one that fits gives all of it")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));

@@ -47,6 +47,8 @@ def descriptors(root: Path, more: list[Path]) -> dict[str, Descriptor]:
             out[d.name] = d
         except Bad as e:
             problems += e.problems
+    if not problems and not out:
+        problems.append(Problem(str(root / "pmu"), 1, "", "no descriptor (*/*.yaml) is here"))
     if problems:
         raise Bad(problems)
     return out

@@ -44,7 +44,7 @@ def bad(file: str, line: int, key: str, message: str) -> Bad:
 
 def near(word: str, known: Iterable[str]) -> str:
     """", did you mean …?" when something known looks like it."""
-    close = difflib.get_close_matches(word, sorted(known), n=1)
+    close = difflib.get_close_matches(word[:80], sorted(known), n=1)
     return f", did you mean '{close[0]}'?" if close else ""
 
 
@@ -114,6 +114,9 @@ def scalar(node: yaml.ScalarNode, file: str, key: str) -> Any:
     text = node.value
     kind = node.tag.rpartition(":")[2]
     if kind == "str":
+        if any(ord(c) < 0x20 or ord(c) == 0x7f or 0xd800 <= ord(c) < 0xe000 for c in text):
+            raise bad(file, line, key, "text must be one line of printable characters (folded "
+                      "text: >-)")
         return text
     if kind == "null":
         return None
@@ -180,7 +183,7 @@ def load(path: Path, name: str) -> Descriptor:
         node = Loader(text).get_single_node()
     except yaml.reader.ReaderError as e:
         line = text.count("\n", 0, e.position) + 1
-        raise bad(name, line, "", f"character #x{ord(e.character):04x} is not allowed") from None
+        raise bad(name, line, "", "a character that YAML does not allow") from None
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
         what = e.problem or "syntax error"

@@ -137,8 +137,7 @@ def of_schema(error: jsonschema.ValidationError, item: Item) -> Iterator[Problem
         path.append(got)
         message = f"this name must match {error.schema.get('pattern', want)}"
     elif error.validator == "required":
-        lacks = [k for k in want if k not in got]
-        message = f"lacks the key '{lacks[0]}'"
+        message = "lacks " + ", ".join(f"'{k}'" for k in want if k not in got)
     elif error.validator == "type":
         message = f"must be {TYPE_NAMES.get(want, want)}, is {text}"
     elif error.validator == "enum":

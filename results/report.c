@@ -140,7 +140,7 @@ static const char *due_text(char buf[2 * PV_NUM_SIZE + 2], const struct pv_obs *
 			   range_text(buf, o->lo, o->hi, o->op);
 }
 
-/* "count: expected 1000, observed 1000 -> 999 (-0.10 %)"; returns its length. */
+/* "count: expected 1000, observed 1000 -> 999 (-0.1 %)" */
 static void obs_text(char *out, size_t size, const struct pv_obs *a, const struct pv_obs *b)
 {
 	char due_a[2 * PV_NUM_SIZE + 2], due_b[2 * PV_NUM_SIZE + 2];
@@ -149,17 +149,19 @@ static void obs_text(char *out, size_t size, const struct pv_obs *a, const struc
 	size_t n;
 
 	n = snprintf(out, size, "%s: ", o->name);
-	if (o->op != PV_OP_NOTED && n < size) {
+	/* What was due matters where it was not met or is another one. */
+	if (n < size && o->op != PV_OP_NOTED &&
+	    (o->failed || (a && (a->failed || a->min == o->min)))) {
 		due_text(due_b, o);
 		due_text(due_a, a ? a : o);
-		/* Bounds that move with every window say nothing about A's. */
-		if (strcmp(due_a, due_b) && o->op != PV_OP_WITHIN)
+		if (strcmp(due_a, due_b))
 			n += snprintf(out + n, size - n, "expected %s -> %s, ", due_a, due_b);
 		else
 			n += snprintf(out + n, size - n, "expected %s, ", due_b);
 	}
 	if (n < size)
-		n += snprintf(out + n, size - n, "observed %s -> %s", observed_text(got_a, a),
+		n += snprintf(out + n, size - n, "%s%s -> %s",
+			      strstr(out, "expected ") ? "observed " : "", observed_text(got_a, a),
 			      observed_text(got_b, b));
 	if (a && b && a->op != PV_OP_ERROR && a->min == a->max && b->min == b->max && a->min > 0 &&
 	    b->min != a->min && n < size)
@@ -208,8 +210,10 @@ static void change_reason(char *buf, size_t size, const struct pv_change *d)
 
 	reason_text(buf, size, a_side ? d->a : d->b);
 	/* "failed: count" says nothing that the evidence below it does not. */
-	if (!strncmp(buf, "failed: ", 8))
-		buf[0] = 0;
+	for (const struct pv_obs *o = d->b && !a_side ? d->b->obs : NULL; o; o = o->next) {
+		if (o->failed && !strncmp(buf, "failed: ", 8))
+			buf[0] = 0;
+	}
 }
 
 static unsigned int print_failed(struct printer *p, const struct pv_change *d, unsigned int max)
@@ -270,7 +274,7 @@ static void print_change(struct printer *p, const struct pv_change *d)
 	else
 		snprintf(head, sizeof(head), "  %-54s  %s -> %s", id, from, to);
 	room = pv_text_columns(head) + 2 + pv_text_columns(reason);
-	if (!reason[0] || (red && room > PV_REPORT_COLUMNS)) {
+	if (!reason[0] || (d->class <= PV_C_FLAKY && room > PV_REPORT_COLUMNS)) {
 		line(p, "%s", head);
 		if (reason[0])
 			line(p, "      %s", reason);
@@ -285,8 +289,9 @@ static void print_change(struct printer *p, const struct pv_change *d)
 
 /* ---- all changes ---- */
 
-/* A change may take a heading, its own lines and the line that counts the rest. */
-#define LINES_OF_A_CHANGE 4
+/* A change takes up to 5 lines, its class a heading and a line that counts the rest. */
+#define LINES_OF_A_CHANGE 5
+#define LINES_OF_A_CLASS  (LINES_OF_A_CHANGE + 2)
 
 static void print_changes(struct printer *p, const struct pv_comparison *c)
 {
@@ -295,8 +300,10 @@ static void print_changes(struct printer *p, const struct pv_comparison *c)
 	while (i < c->nr_changes) {
 		enum pv_class class = c->change[i].class;
 		size_t end = i + c->count[class], shown = 0;
+		/* A class leaves half of the screen to those behind it. */
+		size_t keep = end < c->nr_changes ? p->left / 2 : 1;
 
-		if (!p->opts->all && (class == PV_C_STILL || p->left < LINES_OF_A_CHANGE)) {
+		if (!p->opts->all && (class == PV_C_STILL || p->left <= LINES_OF_A_CLASS)) {
 			hidden += end - i;
 			i = end;
 			continue;
@@ -304,8 +311,9 @@ static void print_changes(struct printer *p, const struct pv_comparison *c)
 		fprintf(p->out, "%s%s%s (%zu)", class_colour(p, class), pv_class_names[class],
 			p->opts->colour ? RESET : "", c->count[class]);
 		line_end(p);
-		for (; i < end && (p->opts->all || p->left > 2 || !shown); i++, shown++)
-			print_change(p, &c->change[i]);
+		while (i < end &&
+		       (p->opts->all || !shown++ || p->left > keep + LINES_OF_A_CHANGE))
+			print_change(p, &c->change[i++]);
 		if (i < end)
 			line(p, "  ... and %zu more, --all shows them", end - i);
 		i = end;

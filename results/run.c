@@ -35,24 +35,44 @@ static const char *keep(struct pv_run *run, const char *text)
 
 /* ---- cases by id ---- */
 
-static void index_put(struct pv_run *run, uint32_t nr)
+static void index_put(struct pv_index *index, size_t size, struct pv_index entry)
 {
-	size_t k = pv_hash(run->cases[nr].id) & (run->index_size - 1);
+	size_t k = entry.hash & (size - 1);
 
-	while (run->index[k])
-		k = (k + 1) & (run->index_size - 1);
-	run->index[k] = nr + 1;
+	while (index[k].nr)
+		k = (k + 1) & (size - 1);
+	index[k] = entry;
+}
+
+static void grow(struct pv_run *run)
+{
+	size_t size = run->cases_size ? run->cases_size * 2 : 256;
+	struct pv_index *index = calloc(2 * size, sizeof(*index));
+
+	run->cases = realloc(run->cases, size * sizeof(*run->cases));
+	if (!run->cases || !index)
+		abort();
+	for (size_t i = 0; i < run->index_size; i++) {
+		if (run->index[i].nr)
+			index_put(index, 2 * size, run->index[i]);
+	}
+	free(run->index);
+	run->index = index;
+	run->cases_size = size;
+	run->index_size = 2 * size;
 }
 
 static struct pv_case_run *lookup(const struct pv_run *run, const char *id)
 {
+	uint32_t hash = pv_hash(id);
+
 	if (!run->index_size)
 		return NULL;
-	for (size_t k = pv_hash(id) & (run->index_size - 1); run->index[k];
+	for (size_t k = hash & (run->index_size - 1); run->index[k].nr;
 	     k = (k + 1) & (run->index_size - 1)) {
-		struct pv_case_run *c = &run->cases[run->index[k] - 1];
+		struct pv_case_run *c = &run->cases[run->index[k].nr - 1];
 
-		if (!strcmp(c->id, id))
+		if (run->index[k].hash == hash && !strcmp(c->id, id))
 			return c;
 	}
 	return NULL;
@@ -73,22 +93,14 @@ static struct pv_case_run *find_or_add(struct pv_run *run, const char *id)
 
 	if (c)
 		return c;
-	if (run->nr_cases == run->cases_size) {
-		run->cases_size = run->cases_size ? run->cases_size * 2 : 256;
-		run->index_size = run->cases_size * 2;
-		run->cases = realloc(run->cases, run->cases_size * sizeof(*run->cases));
-		free(run->index);
-		run->index = calloc(run->index_size, sizeof(*run->index));
-		if (!run->cases || !run->index)
-			abort();
-		for (size_t i = 0; i < run->nr_cases; i++)
-			index_put(run, i);
-	}
+	if (run->nr_cases == run->cases_size)
+		grow(run);
 	copy = pv_arena_alloc(&run->arena, len + 1);
 	memcpy(copy, id, len + 1);
 	c = &run->cases[run->nr_cases];
 	*c = (struct pv_case_run){ .id = copy };
-	index_put(run, run->nr_cases++);
+	index_put(run->index, run->index_size,
+		  (struct pv_index){ .hash = pv_hash(id), .nr = ++run->nr_cases });
 	return c;
 }
 

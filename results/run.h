@@ -64,7 +64,9 @@ struct pv_run {
 	char why[160]; /* not complete: why */
 	/* private */
 	size_t cases_size, index_size;
-	uint32_t *index;
+	struct pv_index {
+		uint32_t hash, nr; /* nr: 0 is free, else one more than the case's */
+	} *index;
 	struct pv_arena arena;
 	struct pv_strings strings;
 };

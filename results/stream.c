@@ -46,6 +46,7 @@ struct pv_stream {
 	const struct key *key;	/* of the value that comes next; NULL: not ours */
 	char *lines;		/* of in_lines, so far */
 	uint64_t seen, bad, twice; /* sets of keys */
+	uint64_t keys_of[PV_E_NR], needed_by[PV_E_NR];
 };
 
 const char *pv_stream_error(const struct pv_stream *s)
@@ -264,6 +265,10 @@ static int on_key(void *ctx, const unsigned char *key, size_t n)
 		s->next_is_family = true;
 		return 1;
 	}
+	if (s->scope == SCOPE_TOP && is(key, n, "event")) {
+		s->next_is_event = true;
+		return 1;
+	}
 	for (size_t i = 0; i < pv_nr_keys; i++) {
 		if (pv_keys[i].scope == s->scope && is(key, n, pv_keys[i].name)) {
 			s->key = &pv_keys[i];
@@ -271,7 +276,6 @@ static int on_key(void *ctx, const unsigned char *key, size_t n)
 		}
 	}
 	if (s->scope == SCOPE_TOP) {
-		s->next_is_event = is(key, n, "event");
 		s->next_is_kernel = is(key, n, "kernel");
 		s->next_is_descriptors = is(key, n, "descriptors");
 	}
@@ -351,8 +355,16 @@ struct pv_stream *pv_stream_new(const char *name)
 {
 	struct pv_stream *s = calloc(1, sizeof(*s));
 
-	if (s)
-		s->name = name;
+	if (!s)
+		return NULL;
+	s->name = name;
+	for (size_t i = 0; i < pv_nr_keys * PV_E_NR; i++) {
+		const struct key *k = &pv_keys[i / PV_E_NR];
+		unsigned int type = i % PV_E_NR;
+
+		s->keys_of[type] |= (uint64_t)(k->events >> type & 1) << i / PV_E_NR;
+		s->needed_by[type] |= (uint64_t)(k->needed >> type & 1) << i / PV_E_NR;
+	}
 	return s;
 }
 
@@ -447,6 +459,9 @@ static int check_keys(struct pv_stream *s)
 	unsigned int event = 1u << s->ev.type;
 	const char *name = pv_event_names[s->ev.type];
 
+	if (!((s->bad | s->twice) & s->keys_of[s->ev.type]) &&
+	    !(s->needed_by[s->ev.type] & ~s->seen))
+		return 0;
 	for (size_t i = 0; i < pv_nr_keys; i++) {
 		const struct key *k = &pv_keys[i];
 		uint64_t bit = 1ull << i;

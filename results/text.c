@@ -27,11 +27,24 @@ size_t pv_utf8_len(const unsigned char *p, size_t n)
 	return len;
 }
 
+/* Are all eight bytes printable ASCII or DEL? (Mycroft's test for a byte below 0x20.) */
+static int is_plain8(const unsigned char *p)
+{
+	const uint64_t high = 0x8080808080808080ull;
+	uint64_t x;
+
+	memcpy(&x, p, 8);
+	return !((x | (x - 0x2020202020202020ull)) & high);
+}
+
 size_t pv_text_check(const char *text, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)text;
 
 	for (size_t i = 0, len; i < n; i += len) {
+		len = 8;
+		if (n - i >= 8 && is_plain8(p + i))
+			continue;
 		len = 1;
 		if (p[i] >= 0x80)
 			len = pv_utf8_len(p + i, n - i);
@@ -58,10 +71,14 @@ size_t pv_text_clean(char *dst, const char *src, size_t n, int lines)
 	size_t out = 0;
 
 	for (size_t i = 0, len; i < n; i += len) {
+		for (len = 0; i + len < n && p[i + len] >= 0x20 && p[i + len] < 0x7f; len++)
+			;
+		memcpy(dst + out, p + i, len);
+		out += len;
+		if (len)
+			continue;
 		len = 1;
-		if (p[i] >= 0x20 && p[i] < 0x7f) {
-			dst[out++] = p[i];
-		} else if (p[i] == '\n' && lines) {
+		if (p[i] == '\n' && lines) {
 			dst[out++] = '\n';
 		} else if (p[i] == '\t' || p[i] == '\n') {
 			dst[out++] = ' ';

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "results/compare.h"
+#include "results/report.h"
 #include "runner/options.h"
 #include "runner/runner.h"
 
@@ -390,4 +390,92 @@ static void print_repeat(const struct regress *r)
 	for (size_t i = 0; i < r->pass.n; i++)
 		print_word(r->pass.v[i]);
 	printf("\nstreams: %s\n", r->dir);
+}
+
+/* ---- the report ---- */
+
+struct loaded {
+	struct pv_run *run[2 * MAX_PLATFORMS];
+	struct pv_comparison *comparison[MAX_PLATFORMS];
+	size_t nr;
+};
+
+/* Loads what there is; false when a stream is missing or broken. */
+static bool load_all(struct regress *r, struct loaded *l)
+{
+	bool whole = true;
+
+	for (size_t i = 0; i < r->nr_jobs; i++) {
+		char error[1024];
+
+		if (!pv_run_load(r->job[i].stream, &l->run[i], error, sizeof(error)))
+			continue;
+		fprintf(stderr, "pmuvet regress: %s\n", error);
+		l->run[i] = NULL;
+		whole = false;
+	}
+	for (size_t i = 0; i + 1 < r->nr_jobs; i += 2) {
+		if (l->run[i] && l->run[i + 1])
+			l->comparison[l->nr++] = pv_compare(l->run[i], l->run[i + 1]);
+	}
+	return whole;
+}
+
+static int report(struct regress *r)
+{
+	struct pv_report_opts opts = { .all = r->all, .colour = pv_report_colour(stdout) };
+	struct loaded l = { .nr = 0 };
+	bool whole = load_all(r, &l);
+	int status = PV_EXIT_HARNESS;
+
+	if (l.nr) {
+		status = pv_report(stdout, (const struct pv_comparison *const *)l.comparison, l.nr,
+				   &opts);
+		print_repeat(r);
+	}
+	if (!whole && status == PV_EXIT_OK)
+		status = PV_EXIT_HARNESS;
+	for (size_t i = 0; i < l.nr; i++)
+		pv_comparison_free(l.comparison[i]);
+	for (size_t i = 0; i < r->nr_jobs; i++) {
+		if (l.run[i])
+			pv_run_free(l.run[i]);
+	}
+	return status;
+}
+
+/* Wrong usage of any run (an unknown kernel, say) is wrong usage of all. */
+static int usage_status(const struct regress *r)
+{
+	for (size_t i = 0; i < r->nr_jobs; i++) {
+		if (r->job[i].status == PV_EXIT_USAGE)
+			return PV_EXIT_USAGE;
+	}
+	return 0;
+}
+
+int pv_regress_main(int argc, char **argv)
+{
+	struct sigaction sa = { .sa_handler = on_stop };
+	struct regress *r = calloc(1, sizeof(*r));
+	bool done = false;
+	int status;
+
+	if (!r)
+		return PV_EXIT_HARNESS;
+	status = parse(r, argc, argv, &done);
+	if (!status && !done)
+		status = make_dir(r);
+	if (!status && !done) {
+		sigaction(SIGINT, &sa, NULL);
+		sigaction(SIGTERM, &sa, NULL);
+		make_jobs(r);
+		run_all(r);
+		status = stopped ? 128 + stopped : usage_status(r);
+		if (!status)
+			status = report(r);
+	}
+	pv_args_free(&r->pass);
+	free(r);
+	return status;
 }

@@ -2,6 +2,7 @@
 """What a kernel file is, and making of it what QEMU boots fastest on its architecture."""
 from __future__ import annotations
 
+import ctypes
 import gzip
 import hashlib
 import lzma
@@ -18,6 +19,7 @@ import debget
 
 EM_X86_64, EM_AARCH64 = 62, 183
 PT_LOAD, PT_NOTE = 1, 4
+LZ4_BLOCK = 8 << 20
 # Xen's XEN_ELFNOTE_PHYS32_ENTRY: where QEMU enters an x86 vmlinux (CONFIG_PVH).
 NOTE_PHYS32_ENTRY = 18
 # namesz 4, descsz 20, NT_GNU_BUILD_ID, "GNU": the note as it lies in an uncompressed kernel.
@@ -103,9 +105,11 @@ def decompress(data: bytes, what: str) -> bytes:
             return lzma.LZMADecompressor(lzma.FORMAT_ALONE).decompress(data)
         if data[:4] == b"\x28\xb5\x2f\xfd":
             return _zstd(data, what)
+        if data[:4] == b"\x02\x21\x4c\x18":
+            return _lz4_legacy(data, what)
     except (zlib.error, lzma.LZMAError) as err:
         raise KernelError(f"{what}: damaged: {err}") from None
-    raise KernelError(f"{what}: its compression is not known here (gzip, xz, lzma, zstd are)")
+    raise KernelError(f"{what}: its compression is not known here (gzip, xz, lzma, zstd, lz4 are)")
 
 
 def _zstd(data: bytes, what: str) -> bytes:
@@ -117,6 +121,29 @@ def _zstd(data: bytes, what: str) -> bytes:
     if done.returncode and not done.stdout:
         raise KernelError(f"{what}: damaged zstd data")
     return done.stdout
+
+
+def _lz4_legacy(data: bytes, what: str) -> bytes:
+    """The kernel's lz4 -l format: blocks of at most 8 MiB plain, each behind its 32-bit size."""
+    try:
+        # apt itself depends on this library.
+        lz4 = ctypes.CDLL("liblz4.so.1")
+    except OSError:
+        raise KernelError(f"{what}: needs liblz4.so.1 (Debian package liblz4-1)") from None
+    block = ctypes.create_string_buffer(LZ4_BLOCK)
+    plain, at = [], 4
+    while at + 4 <= len(data):
+        size, = struct.unpack_from("<I", data, at)
+        at += 4
+        # A kernel's payload is followed by its plain size, which is no block.
+        if not size or at + size > len(data):
+            break
+        done = lz4.LZ4_decompress_safe(data[at:at + size], block, size, LZ4_BLOCK)
+        if done < 0:
+            raise KernelError(f"{what}: damaged lz4 data")
+        plain.append(ctypes.string_at(block, done))
+        at += size
+    return b"".join(plain)
 
 
 def _bzimage_payload(data: bytes, what: str) -> bytes:

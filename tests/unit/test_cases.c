@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Every case against the simulated kernel: green as it is, and red with a promise broken that the
- * case owns (sim/breaks.h). `test_cases --matrix [GLOB]` shows for each broken promise whose name
- * matches every template that turns red: what to look at when a case or a promise is new.
+ * case owns (sim/breaks.h). When a case or a promise is new:
+ *   test_cases --matrix [GLOB]	for each broken promise whose name matches, all templates it turns
+ * red test_cases --checks		the checks that no broken promise makes fail
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -270,6 +271,71 @@ static int matrix(const char *glob)
 	return 0;
 }
 
+/* ---- which checks were ever seen to fail ---- */
+
+#define MAX_CHECKS 4096
+static struct check {
+	char at[64];
+	bool failed;
+} checks[MAX_CHECKS];
+static size_t nr_checks;
+
+static struct check *check_at(const char *at, size_t len)
+{
+	size_t i = 0;
+
+	len = len < sizeof(checks[0].at) - 1 ? len : sizeof(checks[0].at) - 1;
+	while (i < nr_checks && (strncmp(checks[i].at, at, len) || checks[i].at[len]))
+		i++;
+	if (i == nr_checks && i < MAX_CHECKS)
+		memcpy(checks[nr_checks++].at, at, len);
+	return &checks[i < MAX_CHECKS ? i : MAX_CHECKS - 1];
+}
+
+static void note_checks(void)
+{
+	char line[4096], *ok, *at;
+	FILE *f;
+
+	lseek(output, 0, SEEK_SET);
+	f = fdopen(dup(output), "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		ok = strstr(line, "\"ok\":");
+		at = strstr(line, "\"at\":\"");
+		if (ok && at && at > ok)
+			check_at(at + 6, strcspn(at + 6, "\""))->failed |= ok[5] == 'f';
+	}
+	if (f)
+		fclose(f);
+}
+
+static int by_place(const void *a, const void *b)
+{
+	return strverscmp(a, b);
+}
+
+static int list_checks(void)
+{
+	unsigned int never = 0;
+
+	for (enum sim_break b = SIM_OK; b < SIM_NR_BREAKS; b++) {
+		for (size_t i = 0; i < pv_nr_cases; i++) {
+			if (!selected(&pv_cases[i]))
+				continue;
+			run(&pv_cases[i], b);
+			note_checks();
+		}
+	}
+	qsort(checks, nr_checks, sizeof(checks[0]), by_place);
+	for (size_t i = 0; i < nr_checks; i++) {
+		if (!checks[i].failed)
+			printf("%s: never failed\n", checks[i].at);
+		never += !checks[i].failed;
+	}
+	printf("%zu checks, %u never failed\n", nr_checks, never);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,5 +356,7 @@ int main(int argc, char **argv)
 		return 1;
 	if (argc > 1 && !strcmp(argv[1], "--matrix"))
 		return matrix(argc > 2 ? argv[2] : "*");
+	if (argc > 1 && !strcmp(argv[1], "--checks"))
+		return list_checks();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

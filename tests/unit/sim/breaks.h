@@ -35,6 +35,7 @@
 	X(IOC_ID_WRONG, "IOC_ID differs from the id that read(2) gives", "*/counting/id") \
 	/* toggles */ \
 	X(STARTS_ENABLED, "attr.disabled is ignored", "*/counting/live */toggles/switch */overflow/poll") \
+	X(BORN_OFF, "an event opened without attr.disabled does not count", "*/toggles/born_enabled") \
 	X(ENABLE_IGNORED, "IOC_ENABLE does nothing", "*/toggles/switch") \
 	X(ENABLE_RESETS, "IOC_ENABLE sets the count to 0", "*/toggles/switch") \
 	X(DISABLE_IGNORED, "IOC_DISABLE does nothing", "*/counting/live */toggles/switch") \
@@ -46,14 +47,14 @@
 	X(GROUP_FLAG_IGNORED, "PERF_IOC_FLAG_GROUP is ignored", "*/toggles/group_flag") \
 	X(GROUP_FLAG_ALWAYS, "every ioctl works on the whole group", "*/toggles/no_group_flag") \
 	X(SIBLING_IGNORES_LEADER, "a sibling counts below a disabled leader", "*/toggles/sibling_first") \
-	X(IOCTL_UNKNOWN_ACCEPTED, "an unknown ioctl is accepted", "*/toggles/unknown") \
+	X(IOCTL_UNKNOWN_ACCEPTED, "an unknown ioctl is accepted", "*/errors/ioctl") \
 	/* attr */ \
 	X(SIZE_0_REFUSED, "attr.size 0 is not taken for 64", "*/errors/attr_size") \
-	X(SIZE_SMALL_ACCEPTED, "an attr.size below 64 is accepted", "*/errors/attr_size") \
+	X(SIZE_SMALL_ACCEPTED, "an attr.size below 64 is accepted", "*/errors/attr_too_big") \
 	X(SIZE_OLD_REFUSED, "sizes of older headers are refused", "*/errors/attr_size") \
-	X(SIZE_ZERO_TAIL_REFUSED, "a larger attr with a zero tail is refused", "*/errors/attr_size") \
-	X(SIZE_TAIL_ACCEPTED, "a tail that the kernel does not know is ignored", "*/errors/attr_size") \
-	X(SIZE_NOT_WRITTEN_BACK, "E2BIG does not write the kernel's size back", "*/errors/attr_size") \
+	X(SIZE_ZERO_TAIL_REFUSED, "a larger attr with a zero tail is refused", "*/errors/attr_size */errors/attr_too_big") \
+	X(SIZE_TAIL_ACCEPTED, "a tail that the kernel does not know is ignored", "*/errors/attr_too_big") \
+	X(SIZE_NOT_WRITTEN_BACK, "E2BIG does not write the kernel's size back", "*/errors/attr_too_big") \
 	X(FAULT_EINVAL, "a bad attr pointer gives EINVAL", "*/errors/attr_fault") \
 	X(RESERVED_OPEN_FLAGS, "unknown flags of perf_event_open are accepted", "*/errors/reserved") \
 	X(RESERVED_ATTR_FLAGS, "reserved attr flag bits are accepted", "*/errors/reserved") \
@@ -68,45 +69,50 @@
 	X(DEFINED_SAMPLE_TYPE, "PERF_SAMPLE_TRANSACTION is refused", "*/errors/defined") \
 	X(DEFINED_BRANCH, "PERF_SAMPLE_BRANCH_COND is refused", "*/errors/defined") \
 	X(DEFINED_AUX_ACTION, "aux_start_paused is refused with EINVAL", "*/errors/defined") \
-	X(COMPANIONS_UNCHECKED, "attr bits that need one another are accepted alone", "*/errors/companions") \
-	X(TYPE_UNCHECKED, "an unknown PMU type opens", "*/errors/refused") \
-	X(SW_CONFIG_UNCHECKED, "an unknown software event opens", "*/errors/refused") \
-	X(SW_BRANCH_ACCEPTED, "a branch stack on a software event is accepted", "*/errors/refused") \
-	X(TP_CONFIG_UNCHECKED, "an unknown tracepoint id opens", "*/errors/refused") \
+	X(COMPANIONS_UNCHECKED, "attr bits that need one another are accepted alone", "*/errors/attr_rule") \
+	X(TYPE_UNCHECKED, "an unknown PMU type opens", "*/errors/attr_rule") \
+	X(SW_CONFIG_UNCHECKED, "an unknown software event opens", "*/errors/attr_rule */errors/config") \
+	X(BRANCH_ACCEPTED, "a branch stack is accepted where there are no branch records", "*/errors/branch_stack */errors/attr_rule") \
+	X(EXCLUDE_IDLE_ACCEPTED, "PMUv3 accepts exclude_idle", "*/errors/no_exclude_idle") \
+	X(CHAIN_ACCEPTED, "PMUv3 opens the CHAIN event alone", "*/errors/config") \
+	X(PROBE_UNCHECKED, "a probe of what is not there opens", "*/errors/config") \
+	X(AUX_OUTPUT_ACCEPTED, "aux_output is accepted where there is no AUX", "*/errors/attr_rule */errors/defined") \
+	X(CLOCKID_UNCHECKED, "any clockid is accepted", "*/errors/attr_rule") \
+	X(TP_CONFIG_UNCHECKED, "an unknown tracepoint id opens", "*/errors/config") \
 	X(MSR_CONFIG_UNCHECKED, "an unknown event of the msr PMU opens", "*/errors/config") \
 	X(NO_INTERRUPT_ACCEPTED, "a PMU without interrupt accepts a sample period", "*/errors/no_interrupt") \
 	X(NO_EXCLUDE_ACCEPTED, "a PMU that cannot exclude accepts exclude bits", "*/errors/no_exclude") \
-	X(NO_TASK_EINVAL, "a pid without task gives EINVAL", "*/errors/refused") \
-	X(NO_TARGET_ACCEPTED, "pid -1 with cpu -1 opens", "*/errors/refused") \
-	X(CPU_UNCHECKED, "an absurd CPU number opens", "*/errors/refused") \
-	X(GROUP_FD_EINVAL, "a bad group_fd gives EINVAL", "*/errors/refused */groups/refused") \
-	X(FREQ_UNCHECKED, "a frequency above the sysctl is accepted", "*/errors/refused") \
-	X(PERIOD_63_OPENS, "a sample_period with bit 63 opens", "*/errors/refused") \
+	X(NO_TASK_EINVAL, "a pid without task gives EINVAL", "*/errors/target") \
+	X(NO_TARGET_ACCEPTED, "pid -1 with cpu -1 opens", "*/errors/target") \
+	X(CPU_UNCHECKED, "an absurd CPU number opens", "*/errors/target") \
+	X(GROUP_FD_EINVAL, "a bad group_fd gives EINVAL", "*/errors/target */groups/refused") \
+	X(FREQ_UNCHECKED, "a frequency above the sysctl is accepted", "*/errors/frequency") \
+	X(PERIOD_63_OPENS, "a sample_period with bit 63 opens", "*/errors/attr_rule") \
 	X(RESET_ENABLES, "IOC_RESET enables the event", "*/toggles/reset") \
 	X(COUNT_DRIFTS, "one in ten thousand hardware occurrences counts twice", "*/counting/loop") \
-	X(SIGTRAP_CPU_ACCEPTED, "sigtrap without a task opens", "*/errors/refused") \
-	X(INHERIT_READ_ACCEPTED, "inherit with SAMPLE_READ but without TID opens", "*/errors/refused") \
+	X(SIGTRAP_CPU_ACCEPTED, "sigtrap without a task opens", "*/errors/target") \
+	X(INHERIT_READ_ACCEPTED, "inherit with SAMPLE_READ but without TID opens", "*/errors/attr_rule") \
 	/* sysfs */ \
 	X(SYSFS_TYPE_FIXED_WRONG, "the breakpoint PMU has another type than PERF_TYPE_BREAKPOINT", "*/sysfs/type") \
 	X(SYSFS_FORMAT_BACKWARDS, "a format field ends before it begins", "*/sysfs/format") \
-	X(SYSFS_CPUMASK_EMPTY, "cpus is empty", "*/sysfs/cpumask") \
+	X(SYSFS_CPUMASK_EMPTY, "cpus is empty", "*/sysfs/cpus") \
 	X(SYSFS_TYPE_TWICE, "two PMUs have the same type number", "*/sysfs/type") \
 	X(SYSFS_TYPE_TEXT, "a PMU's type is not a number", "*/sysfs/type") \
 	X(SYSFS_FORMAT_OVERLAP, "two format fields share bits", "*/sysfs/format") \
 	X(SYSFS_FORMAT_WIDE, "a format field is wider than its word", "*/sysfs/format") \
 	X(SYSFS_FORMAT_GARBAGE, "a format field names no config word", "*/sysfs/format") \
-	X(SYSFS_FORMAT_MOVED, "a format field lies elsewhere than the ABI has it", "*/sysfs/formats") \
+	X(SYSFS_FORMAT_MOVED, "a format field lies elsewhere than the ABI has it", "*/sysfs/fields") \
 	X(SYSFS_EVENT_UNKNOWN_FIELD, "an event string uses a field that format/ lacks", "*/sysfs/events") \
 	X(SYSFS_EVENT_TOO_LARGE, "an event string's value does not fit in its field", "*/sysfs/events") \
 	X(SYSFS_EVENT_REFUSED, "an event that sysfs names does not open", "*/sysfs/events") \
-	X(SYSFS_CPUMASK_BAD, "cpus names CPUs that are not there", "*/sysfs/cpumask") \
+	X(SYSFS_CPUMASK_BAD, "cpus names CPUs that are not there", "*/sysfs/cpus") \
 	X(SYSFS_CAPS_TEXT, "a capability is not a number", "*/sysfs/caps") \
 	/* tracepoint */ \
 	X(TP_FIRES_FOR_OTHERS, "a syscall tracepoint fires for every system call", "*/tracepoint/silent") \
 	X(RAW_ID_WRONG, "the raw data carry another tracepoint's id", "*/tracepoint/raw") \
 	X(RAW_EMPTY, "the raw data have size 0", "*/tracepoint/raw") \
 	X(SET_OUTPUT_IGNORED, "SET_OUTPUT answers 0 and does nothing", "*/tracepoint/calls") \
-	X(SET_OUTPUT_UNCHECKED, "SET_OUTPUT accepts any pair of events", "") \
+	X(SET_OUTPUT_UNCHECKED, "SET_OUTPUT accepts any pair of events", "*/errors/ioctl") \
 	/* ring */ \
 	X(SAMPLES_MISSING, "no sample reaches the ring", "*/ring/law */ring/clock") \
 	X(SAMPLES_SKIP, "every third overflow has no sample", "*/ring/law */ring/law_counter") \
@@ -133,9 +139,6 @@
 	X(FORMAT_LOST_DOUBLE, "PERF_FORMAT_LOST counts twice", "*/ring/lost_format") \
 	X(CLOCK_ONE_SAMPLE, "a clock event's timer fires once", "*/ring/clock") \
 	X(CLOCK_SAMPLES_TOO_MANY, "a clock event samples ten times too often", "*/ring/clock") \
-	X(MMAP_PRIVATE_ACCEPTED, "a private mapping of a ring is accepted", "") \
-	X(MMAP_SIZE_UNCHECKED, "a ring of any number of pages is accepted", "") \
-	X(MMAP_INHERIT_ACCEPTED, "an inherited any-CPU event can be mapped", "") \
 	/* overflow */ \
 	X(SIGNAL_EXTRA, "one signal too many", "*/overflow/signals */overflow/signal_per_sample") \
 	X(SIGNAL_MISSING, "one signal too few", "*/overflow/signals") \
@@ -150,7 +153,6 @@
 	X(POLL_ALWAYS_IN, "poll always says POLLIN", "*/overflow/poll") \
 	X(POLL_STICKS, "poll does not take POLLIN away", "*/overflow/poll") \
 	X(POLL_NO_HUP, "poll does not tell that the monitored task is gone", "*/overflow/hup") \
-	X(POLL_NO_RING, "poll of an event without ring gives nothing", "") \
 	X(PERIOD_IGNORED, "IOC_PERIOD does nothing", "*/overflow/period") \
 	X(PERIOD_LATE, "IOC_PERIOD waits for the old period to end", "*/overflow/period */overflow/period_counter") \
 	X(PERIOD_0_ACCEPTED, "IOC_PERIOD accepts 0", "*/overflow/period_refused") \
@@ -167,7 +169,6 @@
 	X(BP_EXEC_ELSEWHERE, "an execution breakpoint counts calls of another function", "*/breakpoint/other_function") \
 	X(MODIFY_IGNORED, "MODIFY_ATTRIBUTES leaves the old place watched", "*/breakpoint/modify") \
 	X(MODIFY_CLEARS, "MODIFY_ATTRIBUTES loses the count", "*/breakpoint/modify") \
-	X(MODIFY_ENABLES, "MODIFY_ATTRIBUTES enables a disabled breakpoint", "") \
 	X(MODIFY_UNCHECKED, "MODIFY_ATTRIBUTES accepts other changes", "*/breakpoint/modify_refused") \
 	X(MODIFY_OTHER_ACCEPTED, "MODIFY_ATTRIBUTES works on other events", "*/breakpoint/modify_refused") \
 	X(BP_SLOT_LEAKED, "close does not give the slot back", "*/breakpoint/slots") \
@@ -205,7 +206,6 @@
 	X(INHERIT_ALWAYS, "children inherit events without attr.inherit", "*/inherit/off") \
 	X(INHERIT_EXIT_LOST, "the count of an exited child is lost", "*/inherit/sum") \
 	X(INHERIT_EXIT_TWICE, "the count of an exited child is added twice", "*/inherit/sum") \
-	X(INHERIT_LIVE_LOST, "a living child's count is not in its parent's", "") \
 	X(INHERIT_ONE_LEVEL, "grandchildren do not count", "*/inherit/grandchild") \
 	X(INHERIT_EARLIER_CHILD, "a child forked before the open is counted", "*/inherit/earlier_child") \
 	X(INHERIT_NOT_SWITCHED, "ioctls do not reach inherited events", "*/inherit/parallel") \

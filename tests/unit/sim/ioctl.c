@@ -144,7 +144,7 @@ static long modify(struct sim_event *ev, struct perf_event_attr *user)
 	/* perf_event_modify_breakpoint(): off, and on again only by the attr, refused or not. */
 	disable(ev);
 	err = move_breakpoint(ev, &attr);
-	if (!ev->attr.a.disabled || sim_broken(SIM_MODIFY_ENABLES))
+	if (!ev->attr.a.disabled)
 		enable(ev);
 	return err;
 }

@@ -37,7 +37,7 @@ short sim_poll(struct sim_event *ev)
 	if (ev->task >= 0 && sim->task[ev->task].exited && !sim_broken(SIM_POLL_NO_HUP))
 		return POLLHUP;
 	if (ev->ring < 0)
-		return sim_broken(SIM_POLL_NO_RING) ? 0 : POLLHUP;
+		return POLLHUP;
 	rb = &sim->ring[ev->ring];
 	events = rb->poll && !sim_broken(SIM_POLL_NO_IN) ? POLLIN : 0;
 	if (!sim_broken(SIM_POLL_STICKS))

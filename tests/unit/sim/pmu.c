@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "tests/unit/sim/sim.h"
 
@@ -11,10 +13,11 @@
 #define ARM_INST_RETIRED 0x08
 #define ARM_CPU_CYCLES   0x11
 #define ARM_BR_RETIRED   0x21
+#define ARM_CHAIN        0x1e
 
 static bool has_branch_stack(const struct perf_event_attr *a)
 {
-	return a->sample_type & PERF_SAMPLE_BRANCH_STACK;
+	return a->sample_type & PERF_SAMPLE_BRANCH_STACK && !sim_broken(SIM_BRANCH_ACCEPTED);
 }
 
 static bool any_exclude(const struct perf_event_attr *a)
@@ -31,7 +34,7 @@ static int init_software(struct sim_event *ev)
 		return sim_broken(SIM_SW_CONFIG_UNCHECKED) ? 0 : -ENOENT;
 	if (a->config <= PERF_COUNT_SW_TASK_CLOCK)
 		ev->class = SIM_CLOCK;
-	return has_branch_stack(a) && !sim_broken(SIM_SW_BRANCH_ACCEPTED) ? -EOPNOTSUPP : 0;
+	return has_branch_stack(a) ? -EOPNOTSUPP : 0;
 }
 
 static int init_tracepoint(struct sim_event *ev)
@@ -52,10 +55,12 @@ static int init_probe(struct sim_event *ev)
 		return -EOPNOTSUPP;
 	if (!kprobe && !a->uprobe_path)
 		return -EINVAL;
+	if (!kprobe && access((const char *)(uintptr_t)a->uprobe_path, R_OK))
+		return sim_broken(SIM_PROBE_UNCHECKED) ? 0 : -ENOENT;
 	if (kprobe && a->kprobe_func)
 		strncpy(ev->probe, (const char *)(uintptr_t)a->kprobe_func, sizeof(ev->probe) - 1);
 	if (kprobe && !strstr(ev->probe, "_sys_"))
-		return -ENOENT;
+		return sim_broken(SIM_PROBE_UNCHECKED) ? 0 : -ENOENT;
 	return 0;
 }
 
@@ -84,7 +89,7 @@ static int init_pmuv3(struct sim_event *ev)
 	struct perf_event_attr *a = &ev->attr.a;
 	uint32_t config = a->config;
 
-	if (has_branch_stack(a) || a->exclude_idle)
+	if (has_branch_stack(a) || (a->exclude_idle && !sim_broken(SIM_EXCLUDE_IDLE_ACCEPTED)))
 		return -EOPNOTSUPP;
 	if (a->type == PERF_TYPE_HW_CACHE)
 		return -ENOENT;
@@ -95,6 +100,8 @@ static int init_pmuv3(struct sim_event *ev)
 			return -ENOENT;
 		a->config = map[config];
 	}
+	if ((a->config & 0xffff) == ARM_CHAIN && !sim_broken(SIM_CHAIN_ACCEPTED))
+		return -EINVAL;
 	ev->class = SIM_HARDWARE;
 	return 0;
 }
@@ -185,6 +192,30 @@ static bool has_extended_regs(const struct perf_event_attr *a)
 	return (a->sample_regs_user | a->sample_regs_intr) >> 32;
 }
 
+/* What perf_event_alloc() and perf_event_open() ask of the PMU when it has taken the event. */
+static int check_caps(const struct sim_event *ev)
+{
+	const struct perf_event_attr *a = &ev->attr.a;
+	uint32_t aux_action;
+	bool software = a->type == PERF_TYPE_SOFTWARE;
+
+	memcpy(&aux_action, ev->attr.byte + 116, sizeof(aux_action));
+	if (!sim_is_hardware(ev) && has_extended_regs(a) && !sim_broken(SIM_EXTENDED_REGS_ACCEPTED))
+		return -EOPNOTSUPP;
+	if (a->aux_output && !sim_broken(SIM_AUX_OUTPUT_ACCEPTED))
+		return -EOPNOTSUPP;
+	if ((aux_action & 6) == 6)
+		return -EINVAL;
+	if (aux_action & 1)
+		return -EOPNOTSUPP;
+	if (a->use_clockid && a->clockid != CLOCK_MONOTONIC && a->clockid != CLOCK_MONOTONIC_RAW &&
+	    !(software && (a->clockid == CLOCK_REALTIME || a->clockid == CLOCK_BOOTTIME ||
+			   a->clockid == CLOCK_TAI)) &&
+	    !sim_broken(SIM_CLOCKID_UNCHECKED))
+		return -EINVAL;
+	return 0;
+}
+
 int sim_pmu_init(struct sim_event *ev)
 {
 	uint32_t type = ev->attr.a.type;
@@ -197,10 +228,7 @@ int sim_pmu_init(struct sim_event *ev)
 			break;
 		}
 	}
-	if (!err && !sim_is_hardware(ev) && has_extended_regs(&ev->attr.a) &&
-	    !sim_broken(SIM_EXTENDED_REGS_ACCEPTED))
-		err = -EOPNOTSUPP;
-	return err;
+	return err ? err : check_caps(ev);
 }
 
 void sim_pmu_release(struct sim_event *ev)

@@ -36,12 +36,12 @@ static void fill_user_page(struct sim_ring *rb, size_t page)
 static int check_map(const struct sim_event *ev, uint64_t pages, int flags, off_t offset)
 {
 	if (!(flags & MAP_SHARED))
-		return sim_broken(SIM_MMAP_PRIVATE_ACCEPTED) ? 0 : -EINVAL;
+		return -EINVAL;
 	if (offset)
 		return -EINVAL;
-	if (pages & (pages - 1) && !sim_broken(SIM_MMAP_SIZE_UNCHECKED))
+	if (pages & (pages - 1))
 		return -EINVAL;
-	if (ev->cpu < 0 && ev->attr.a.inherit && !sim_broken(SIM_MMAP_INHERIT_ACCEPTED))
+	if (ev->cpu < 0 && ev->attr.a.inherit)
 		return -EINVAL;
 	return 0;
 }

@@ -158,6 +158,17 @@ void *sim_mmap(struct sim_event *ev, size_t len, int prot, int flags, off_t offs
 void sim_munmap(void *addr);
 long sim_set_output(struct sim_event *ev, struct sim_event *to);
 
+/* PV_WORK_* end before this: the cost of a system call itself. */
+#define SIM_WORK_SYSCALL (PV_WORK_LOAD + 1u)
+
+/* One unit of a workload. Nanoseconds and instructions are arbitrary but fixed. */
+struct sim_unit {
+	unsigned int work;
+	uint64_t user_ns, kernel_ns, off_ns, user_insns, kernel_insns;
+	uint64_t addr;
+	unsigned int len;
+};
+
 /* Where an occurrence was, for samples. */
 struct sim_place {
 	uint64_t ip, addr;
@@ -176,6 +187,11 @@ short sim_poll(struct sim_event *ev);
 unsigned int sim_take_signals(struct sim_signal *out, unsigned int max);
 void sim_send_signal(const struct sim_signal *s);
 long sim_fcntl(struct sim_event *ev, int fd, int cmd, unsigned long arg);
+
+/* rate.c */
+/* Occurrences of one unit for this event, by what its exclude bits leave. */
+uint64_t sim_rate(const struct sim_event *ev, const struct sim_unit *u);
+struct sim_place sim_place_of(const struct sim_event *ev, const struct sim_unit *u);
 
 /* work.c */
 void sim_work(enum pv_work_id work, uint64_t n, void *addr, unsigned int len);

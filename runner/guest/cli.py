@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line of a guest run."""
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import debget
+import initramfs
+import kernels
+import platforms
+from kernelfile import KernelError
+
+from . import SOURCE_ROOT, accel, qemu
+from .guest import End, Guest, Hello, Limits
+from .run import Case, Facts, Run
+from .stream import StreamError, Writer
+
+EXIT_OK, EXIT_USAGE, EXIT_HARNESS = 0, 2, 3
+AGENT_BUILD = {"x86_64": "native", "arm64": "arm64"}
+DEFAULT_KERNEL = "deb:bookworm"
+DEFAULT_CASE_TIMEOUT = 10.0  # the agent's
+SOCKET_PATH_MAX = 100  # sun_path holds 108
+
+
+class UsageError(Exception):
+    """What the user gave cannot be used."""
+
+
+class Stopped(BaseException):
+    """SIGINT or SIGTERM."""
+
+    def __init__(self, signo: int) -> None:
+        super().__init__(signo)
+        self.signo = signo
+
+
+def say(text: str) -> None:
+    try:
+        print(f"pmuvet: {text}", file=sys.stderr, flush=True)
+    except OSError:
+        pass
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1 << 20:
+        raise argparse.ArgumentTypeError(f"want a positive number, not '{text}'")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 86400:
+        raise argparse.ArgumentTypeError(f"want seconds, not '{text}'")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="runner.guest", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", allow_abbrev=False, help="boot a guest, run the agent in it")
+    run.add_argument("--platform", required=True)
+    run.add_argument("--kernel", metavar="SPEC|FILE")
+    run.add_argument("--modules", type=Path, metavar="DIR")
+    run.add_argument("--kernel-tree", metavar="DIR")
+    run.add_argument("--append", action="append", default=[], metavar="WORDS")
+    run.add_argument("--smp", type=_positive, metavar="N")
+    run.add_argument("--mem", type=_positive, metavar="MIB")
+    run.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto")
+    run.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="a case's limit")
+    run.add_argument("--boot-timeout", type=_seconds, default=Limits.boot, metavar="SECONDS")
+    run.add_argument("--silence", type=_seconds, metavar="SECONDS",
+                     help="host time without heartbeat that makes a hang")
+    run.add_argument("--agent", type=Path, metavar="FILE")
+    run.add_argument("--dry-run", action="store_true")
+    run.add_argument("--keep", type=Path, metavar="DIR", help="initramfs and console of each boot")
+    return parser
+
+
+class Session:
+    """One call of `run`: everything between the options and the boots."""
+
+    def __init__(self, options: argparse.Namespace, agent_args: list[str]) -> None:
+        self._options = options
+        self._cache = debget.cache_root()
+        self._platform = platforms.load(options.platform)
+        self._agent_args, self._skip, self._timeout = split_agent_args(agent_args)
+        if options.timeout:
+            self._timeout = options.timeout
+            self._agent_args += ["--timeout", f"{options.timeout:g}"]
+        self._agent = self._read_agent()
+        self._kernel = self._resolve()
+        self._modules = initramfs.module_part(self._kernel.modules, self._platform.modules)
+        self._number = 0
+
+    def _read_agent(self) -> bytes:
+        path = self._options.agent or (SOURCE_ROOT / "build" / AGENT_BUILD[self._platform.arch]
+                                       / "pmuvet-agent")
+        try:
+            data = path.read_bytes()
+        except OSError as err:
+            raise UsageError(f"the agent {path}: {err.strerror}; ./pmuvet builds it") from None
+        if data[:4] != b"\x7fELF":
+            raise UsageError(f"the agent {path}: not a program")
+        return data
+
+    def _resolve(self) -> kernels.Kernel:
+        options = self._options
+        if options.kernel and options.kernel_tree:
+            raise UsageError("--kernel or --kernel-tree, not both")
+        if options.kernel_tree and not Path(options.kernel_tree).is_dir():
+            raise UsageError(f"--kernel-tree {options.kernel_tree}: no such directory")
+        spec = options.kernel_tree or options.kernel or DEFAULT_KERNEL
+        return kernels.resolve(spec, self._platform.arch, self._cache, say, options.modules)
+
+    def machine(self, kvm: bool) -> qemu.Machine:
+        options = self._options
+        words = [word for text in options.append for word in text.split()]
+        return qemu.machine(self._platform, kvm, self._kernel.image, words, options.smp,
+                            options.mem)
+
+    def use_kvm(self) -> bool:
+        wanted = self._options.accel
+        if wanted == "tcg":
+            return False
+        reason = accel.impossible(self._platform)
+        if wanted == "kvm":
+            if reason:
+                raise UsageError(f"--accel kvm: {reason}")
+            return True
+        if not reason:
+            works, reason = accel.proven(self._platform, self._cache, say, self._prove_kvm)
+            if works:
+                return True
+        say(f"accel tcg (KVM: {reason})")
+        return False
+
+    def _prove_kvm(self) -> str | None:
+        with tempfile.TemporaryDirectory(prefix="pmuvet-kvm-") as name:
+            channels = Path(name)
+            machine = self.machine(True)
+            (channels / "initramfs").write_bytes(self._initramfs(machine, []))
+            limits = Limits(boot=accel.PROOF_SECONDS)
+            guest = Guest(qemu.argv(machine, channels / "initramfs", channels), channels, limits)
+            for item in guest.events():
+                if isinstance(item, Hello):
+                    guest.close()
+                    return None
+                if isinstance(item, End):
+                    return item.reason
+        return "no answer"
+
+    def _initramfs(self, machine: qemu.Machine, skip: Iterable[Case]) -> bytes:
+        args = [*self._agent_args, "--platform", self._platform.name]
+        for name in machine.accel.descriptors:
+            args += ["--descriptor", name]
+        for family in self._platform.expect:
+            args += ["--expect", family]
+        if machine.deterministic:
+            args.append("--deterministic")
+        skip = list(skip)
+        if skip:
+            args += ["--skip-file", "/agent.skip"]
+        return initramfs.build(self._agent, args, skip, self._modules)
+
+    def dry_run(self) -> None:
+        kvm = self._options.accel == "kvm" and self.use_kvm()
+        machine = self.machine(kvm)
+        directory = self._cache / "dry-run" / self._platform.name
+        directory.mkdir(parents=True, exist_ok=True)
+        with debget.scratch(directory) as tmp:
+            (tmp / "new").write_bytes(self._initramfs(machine, self._skip))
+            os.replace(tmp / "new", directory / "initramfs")
+        print(qemu.quoted(qemu.argv(machine, directory / "initramfs", None)), flush=True)
+
+    def run(self, scratch: Path) -> int:
+        machine = self.machine(self.use_kvm())
+        kernel = self._kernel
+        name = "kvm" if machine.accel is self._platform.kvm else "tcg"
+        limits = Limits(boot=self._options.boot_timeout,
+                        # Under icount a guest's second is a billion instructions.
+                        silence=self._options.silence or (40 if machine.deterministic else 20),
+                        case=self._timeout * 6 + 20)
+
+        def start_guest(done: Iterable[Case], number: int) -> Guest:
+            channels = scratch / str(number)
+            channels.mkdir()
+            (channels / "initramfs").write_bytes(self._initramfs(machine, done))
+            say(f"booting {kernel.package or kernel.spec}"
+                f"{f' {kernel.version}' if kernel.version else ''} on {self._platform.name}, "
+                f"accel {name}")
+            return Guest(qemu.argv(machine, channels / "initramfs", channels), channels, limits)
+
+        facts = Facts(tool=version(), platform=self._platform.name, arch=self._platform.arch,
+                      accel=name, deterministic=machine.deterministic, kernel=kernel_facts(kernel),
+                      qemu=qemu.argv(machine, scratch / "1/initramfs", scratch / "1"))
+        run = Run(facts, Writer(sys.stdout.buffer), say, start_guest, set(self._skip))
+        try:
+            return EXIT_OK if run.run() else EXIT_HARNESS
+        except Stopped as stopped:
+            run.stop(f"stopped by {signal.Signals(stopped.signo).name}")
+            return 128 + stopped.signo
+
+
+def kernel_facts(kernel: kernels.Kernel) -> dict[str, str]:
+    found = {"spec": kernel.spec, "release": kernel.release, "build_id": kernel.build_id,
+             "package": kernel.package, "package_version": kernel.version}
+    return {key: value for key, value in found.items() if value}
+
+
+def version() -> str:
+    """The project's, from where the build has it."""
+    text = (SOURCE_ROOT / "meson.build").read_text(errors="replace")
+    after = text.partition("version: '")[2]
+    return after.partition("'")[0] or "unknown"
+
+
+def split_agent_args(words: Sequence[str]) -> tuple[list[str], list[Case], float]:
+    """(arguments for the agent in the guest, cases of --skip-file, --timeout)."""
+    rest: list[str] = []
+    skip: list[Case] = []
+    timeout = DEFAULT_CASE_TIMEOUT
+    words = list(words)
+    while words:
+        word = words.pop(0)
+        if "\n" in word:
+            raise UsageError(f"an argument for the agent has a line break: {word!r}")
+        name, equals, value = word.partition("=")
+        if name in ("--skip-file", "--timeout") and not equals and words:
+            value = words.pop(0)
+        if name == "--skip-file":
+            skip += read_skip(Path(value))
+            continue
+        rest.append(word)
+        if name == "--timeout":
+            if not equals:
+                rest.append(value)
+            try:
+                timeout = _seconds(value)
+            except argparse.ArgumentTypeError as err:
+                raise UsageError(f"--timeout: {err}") from None
+    return rest, skip, timeout
+
+
+def read_skip(path: Path) -> list[Case]:
+    found: list[Case] = []
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError as err:
+        raise UsageError(f"--skip-file {path}: {err.strerror}") from None
+    for number, line in enumerate(lines, 1):
+        case, tab, rep = line.partition("\t")
+        if not case or not tab or not rep.isascii() or not rep.isdigit():
+            raise UsageError(f"{path}:{number}: want a case id, a tab and a number")
+        found.append((case, int(rep)))
+    return found
+
+
+def _on_signal(signo: int, _frame: object) -> None:
+    # Once: what happens while the stream is closed must not be stopped again.
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise Stopped(signo)
+
+
+def _keep(scratch: Path, keep: Path) -> None:
+    for boot in sorted(scratch.iterdir()):
+        target = keep / boot.name
+        target.mkdir(parents=True, exist_ok=True)
+        for name in ("initramfs", "console", "qemu.stderr"):
+            if (boot / name).exists():
+                shutil.copy(boot / name, target / name)
+
+
+def _run(options: argparse.Namespace, agent_args: list[str]) -> int:
+    session = Session(options, agent_args)
+    if options.dry_run:
+        session.dry_run()
+        return EXIT_OK
+    with tempfile.TemporaryDirectory(prefix="pmuvet-") as name:
+        if len(name) > SOCKET_PATH_MAX - len("/999/results"):
+            raise UsageError(f"{name}: too long a path for sockets; set TMPDIR to a shorter one")
+        try:
+            return session.run(Path(name))
+        finally:
+            if options.keep:
+                _keep(Path(name), options.keep)
+
+
+def main(argv: list[str]) -> int:
+    words = list(argv)
+    agent_args: list[str] = []
+    if "--" in words:
+        at = words.index("--")
+        words, agent_args = words[:at], words[at + 1:]
+    options = _parser().parse_args(words)
+    for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signo, _on_signal)
+    try:
+        return _run(options, agent_args)
+    except (UsageError, KernelError, platforms.PlatformError) as err:
+        say(str(err))
+        return EXIT_USAGE
+    except (debget.FetchError, qemu.QemuError, StreamError, OSError) as err:
+        say(str(err))
+        return EXIT_HARNESS
+    except Stopped as stopped:
+        return 128 + stopped.signo

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run on a guest: as many boots as it takes, one event stream."""
+from __future__ import annotations
+
+import datetime
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import debget
+
+from .guest import End, Guest, Hello, Limits, QmpEvent
+from .stream import Writer, clean
+from .transport import Bad, Frame
+
+BAD_SHOWN = 20  # messages about broken frames in one boot
+BAD_MAX = 1000  # more than that: the channel is unusable
+NO_PROGRESS_MAX = 2  # boots in a row that brought no case further
+
+Case = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What only this side knows of a run."""
+
+    tool: str
+    platform: str
+    arch: str
+    accel: str
+    deterministic: bool
+    kernel: dict[str, str]  # spec, package, package_version, build_id, release
+    qemu: list[str]
+
+
+@dataclass
+class Run:
+    facts: Facts
+    writer: Writer
+    say: debget.Say
+    # A guest that has these cases in its skip file, in a directory of its own.
+    start_guest: Callable[[Iterable[Case], int], Guest]
+    done: set[Case] = field(default_factory=set)
+    _began: bool = False
+    _plan: int | None = None
+    _verdicts: Counter[str] = field(default_factory=Counter)
+    _current: Case | None = None
+    _since: float = 0.0
+    _broken: str = ""  # what makes the running case's result worthless
+    _bad: int = 0
+    _held: list[dict[str, Any]] = field(default_factory=list)
+    _boot_event: dict[str, Any] = field(default_factory=dict)
+    _start: float = field(default_factory=time.monotonic)
+
+    # ---- boots ----
+
+    def run(self) -> bool:
+        """Whether the stream is complete."""
+        boots, no_progress, early = 0, 0, 0
+        reason = "start"
+        while True:
+            boots += 1
+            before = len(self.done)
+            end = self._boot(boots, reason)
+            if end.finished and self._plan is not None and len(self.done) >= self._plan:
+                self._end_run(True, "")
+                return True
+            early = 0 if end.reached_init else early + 1
+            no_progress = 0 if len(self.done) > before else no_progress + 1
+            if early >= 2:
+                return self._give_up(f"the guest did not reach init, twice: {end.reason}", end)
+            if no_progress >= NO_PROGRESS_MAX:
+                return self._give_up(f"no progress in {no_progress} boots: {end.reason}", end)
+            reason = "restart" if end.reached_init else "retry"
+            self.say(f"{end.reason}; booting again")
+
+    def _boot(self, number: int, reason: str) -> End:
+        guest = self.start_guest(sorted(self.done), number)
+        self._broken, self._bad = "", 0
+        self._boot_event = {"event": "boot", "n": number, "reason": reason}
+        end = None
+        try:
+            for item in guest.events():
+                if isinstance(item, End):
+                    end = item
+                else:
+                    self._take(item)
+                if self._bad > BAD_MAX:
+                    end = End("error", f"more than {BAD_MAX} broken frames", [], True, False)
+                    break
+        finally:
+            guest.close()
+        assert end is not None
+        self._write_boot()
+        if self._current:
+            self._close_case(end.verdict, end.reason, end.tail)
+        return end
+
+    def _write_boot(self) -> None:
+        """The boot event, at once behind run_begin or, when there was none, at the boot's end."""
+        if self._boot_event:
+            event, self._boot_event = self._boot_event, {}
+            self._write(event)
+
+    # ---- what comes out of a guest ----
+
+    def _take(self, item: Hello | Frame | Bad | QmpEvent) -> None:
+        if isinstance(item, Hello):
+            self._boot_event["seconds"] = round(item.seconds, 3)
+            if self._began:
+                self._write_boot()
+        elif isinstance(item, QmpEvent):
+            self._write({"event": "qmp", "name": item.name, "data": item.data, "t": item.t})
+        elif isinstance(item, Bad):
+            self._take_bad(item)
+        else:
+            self._take_event(item.payload)
+
+    def _take_bad(self, bad: Bad) -> None:
+        self._bad += 1
+        text = f"transport: {clean(bad.text)}"
+        if self._current:
+            self._broken = self._broken or text
+        if self._bad <= BAD_SHOWN:
+            self._message(text)
+        if self._bad == BAD_SHOWN:
+            self._message("transport: more broken frames are not shown")
+
+    def _take_event(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "run_begin":
+            self._begin(event)
+        elif kind == "plan":
+            if self._plan is None:
+                self._plan = event["count"]
+                self._write(event)
+        elif kind == "case_begin":
+            self._case_begin(event)
+        elif kind == "case_end":
+            self._case_end(event)
+        elif kind != "run_end":
+            self._write(event)
+
+    def _begin(self, event: dict[str, Any]) -> None:
+        if self._began:
+            return
+        kernel = event.get("kernel")
+        kernel = dict(kernel) if isinstance(kernel, dict) else {}
+        facts = self.facts
+        # The kernel that runs knows itself best; the file's facts fill what it does not say.
+        kernel = {**facts.kernel, **{k: v for k, v in kernel.items() if v}}
+        kernel["spec"] = facts.kernel["spec"]
+        self._began = True
+        self.writer.write({**event, "schema": 1, "platform": facts.platform, "arch": facts.arch,
+                           "accel": facts.accel, "deterministic": facts.deterministic,
+                           "kernel": kernel, "start": _now(), "qemu": facts.qemu})
+        held, self._held = self._held, []
+        self._write_boot()
+        for late in held:
+            self._write(late)
+
+    def _case_begin(self, event: dict[str, Any]) -> None:
+        if self._current:
+            self._close_case("error", "the end of this case never came", [])
+        self._current = (event["case"], event["rep"])
+        self._since = time.monotonic()
+        self._broken = ""
+        self._write(event)
+
+    def _case_end(self, event: dict[str, Any]) -> None:
+        case = (event["case"], event["rep"])
+        if case != self._current:
+            self._take_bad(Bad(f"the end of {case[0]} rep {case[1]}, which had not begun"))
+            return
+        if self._broken:
+            self._close_case("error", f"its events cannot be trusted: {self._broken}", [])
+            return
+        self._current = None
+        self._finish(case, event)
+
+    def _close_case(self, verdict: str, reason: str, tail: list[str]) -> None:
+        """Our verdict on a case that gave none, or one that cannot be believed."""
+        assert self._current
+        case, self._current = self._current, None
+        event = {"event": "case_end", "case": case[0], "rep": case[1], "verdict": verdict,
+                 "reason": reason, "seconds": round(time.monotonic() - self._since, 3)}
+        if verdict == "error":
+            event["kind"] = "broken-setup"
+        self._finish(case, {**event, "tail": tail} if tail else event)
+
+    def _finish(self, case: Case, event: dict[str, Any]) -> None:
+        self.done.add(case)
+        self._verdicts[event["verdict"]] += 1
+        self._write(event)
+
+    # ---- the stream ----
+
+    def _write(self, event: dict[str, Any]) -> None:
+        """run_begin is a stream's first line: what comes before it waits."""
+        if self._began:
+            self.writer.write(event)
+        else:
+            self._held.append(event)
+
+    def _message(self, text: str) -> None:
+        case = {"case": self._current[0], "rep": self._current[1]} if self._current else {}
+        self._write({"event": "message", **case, "text": text})
+
+    def _give_up(self, reason: str, end: End) -> bool:
+        if end.tail:
+            self.say("the console's last lines:")
+            for line in end.tail[-15:]:
+                self.say(f"  {line}")
+        self.stop(reason)
+        return False
+
+    def stop(self, reason: str) -> None:
+        """Ends the stream before its time."""
+        self.say(reason)
+        if self._current:
+            self._close_case("error", reason, [])
+        self._end_run(False, reason)
+
+    def _end_run(self, complete: bool, reason: str) -> None:
+        if not self._began:
+            self._begin({"event": "run_begin", "tool": self.facts.tool})
+        if self._plan is None:
+            self._plan = 0
+            self._write({"event": "plan", "count": 0})
+        event = {"event": "run_end", "verdicts": dict(self._verdicts), "complete": complete,
+                 "seconds": round(time.monotonic() - self._start, 3)}
+        self._write(event if complete else {**event, "reason": reason})
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
