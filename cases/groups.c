@@ -55,7 +55,7 @@ PV_CASE(groups, coherent,
 		wrong[0] += group.member[0].value != group.member[1].value;
 		wrong[1] += group.member[0].value < units * per;
 		wrong[2] += group.nr != 2;
-		wrong[3] += group.enabled <= enabled || group.running != group.enabled;
+		wrong[3] += group.enabled < enabled || group.running != group.enabled;
 		enabled = group.enabled;
 	}
 	for (int i = 0; i < 4; i++)
@@ -278,16 +278,21 @@ PV_CASE(groups, sw_sibling,
 	clock.disabled = 0;
 	sibling = pv_open(t, &clock, 0, -1, leader, 0);
 	start = pv_sys_walltime();
-	group_on(t, sibling);
-	pv_work(t, units);
-	group_off(t, sibling);
+	/* local_clock() may stand still for a tick (kernel/sched/clock.c): one window is longer. */
+	for (int i = 0; i < 1000 && (!i || !group.member[1].value); i++) {
+		group_on(t, sibling);
+		pv_work(t, units);
+		group_off(t, sibling);
+		pv_read_group(t, leader, &group);
+	}
 	wall = pv_sys_walltime() - start;
-	pv_read_group(t, leader, &group);
 	pv_due(t, units, &lo, &hi);
 	pv_expect_eq(t, "members", group.nr, 2);
 	pv_expect_in(t, "count", group.member[0].value, lo ? lo : 1, UINT64_MAX);
-	/* local_clock() may be a tick off the clock source: HZ=100 at the slowest */
-	pv_expect_in(t, "task-clock", group.member[1].value, 1, wall + 10000000);
+	/* … and may be as far off the clock source: HZ=100 at the slowest. */
+	pv_expect_in(t, "task-clock", group.member[1].value, 1, UINT64_MAX);
+	pv_expect(t, "task-clock within the time that passed",
+		  group.member[1].value <= wall + 10000000);
 	pv_expect_eq(t, "running short of enabled", group.enabled - group.running, 0);
 }
 
@@ -309,9 +314,10 @@ PV_CASE(groups, counters,
 	struct pv_group group;
 	uint64_t silent = 0;
 
+	/* arm_pmu takes no account of members that are disabled (validate_event()). */
+	attr.disabled = 0;
 	attr.read_format |= PERF_FORMAT_GROUP;
 	leader = pv_open(t, &attr, 0, -1, NULL, 0);
-	attr.disabled = 0;
 	for (unsigned int i = 1; i < fit; i++)
 		sibling = pv_open(t, &attr, 0, -1, leader, 0);
 	more = attr;
@@ -323,6 +329,8 @@ PV_CASE(groups, counters,
 		sibling = pv_open(t, &more, 0, -1, leader, 0);
 		fit++;
 	}
+	group_off(t, sibling);
+	pv_reset(t, sibling);
 	group_on(t, sibling);
 	pv_work(t, 10000);
 	group_off(t, sibling);

@@ -76,11 +76,12 @@ PV_CASE(overflow, signals_breakpoint,
 
 PV_CASE(overflow, signal_per_sample,
 	.each = "event[samples time]",
-	.about = "a clock that samples sends one signal per sample in its ring")
+	.about = "a clock that samples sends signals too, and never one without its sample")
 {
 	const uint64_t period = 1000000; /* ns */
 	struct pv_ev *ev = open_period(t, period);
 	struct pv_signals *signals = pv_signal_on(t, ev, SIGRTMIN + 1);
+	uint64_t samples;
 
 	pv_ring_map(t, ev, 8);
 	pv_enable(t, ev);
@@ -88,8 +89,12 @@ PV_CASE(overflow, signal_per_sample,
 	for (int i = 0; i < 1000 && signals->count < 5; i++)
 		pv_work(t, period / 1000);
 	pv_disable(t, ev);
-	pv_expect_in(t, "signals", signals->count, 5, 1000);
-	pv_expect_eq(t, "signals for each sample", signals->count == (int)take_samples(t, ev), 1);
+	samples = take_samples(t, ev);
+	pv_expect(t, "five signals or more", signals->count >= 5);
+	/* When the timer's interrupt is late it takes two samples at once, and signals both as one. */
+	pv_expect(t, "a sample for every signal", samples >= (uint64_t)signals->count);
+	if (pv_deterministic(t))
+		pv_expect_eq(t, "samples without a signal", samples - signals->count, 0);
 	pv_expect_eq(t, "signals with another fd", signals->wrong_fd, 0);
 }
 
@@ -266,7 +271,7 @@ PV_CASE(overflow, period_counter,
 	.each = "event[samples live !exact !time]",
 	.about = "a new period of a running counter holds from the ioctl on")
 {
-	uint64_t units = pv_work_some(pv_event(t)) * 10, period, before, due, at;
+	uint64_t units = pv_work_some(pv_event(t)) * 10, period, before, due, at, samples;
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
 	struct pv_ev *ev;
 
@@ -287,7 +292,11 @@ PV_CASE(overflow, period_counter,
 	due = (value_of(t, ev) - before) / period;
 	pv_expect_in(t, "periods counted", due, 5, UINT64_MAX);
 	/* The ioctl lies between the two reads; an overflow at the very end may be left behind. */
-	pv_expect_in(t, "samples", take_samples(t, ev), (value_of(t, ev) - at) / period - 1, due);
+	samples = take_samples(t, ev);
+	pv_expect(t, "samples for all periods after the ioctl",
+		  samples + 1 >= (value_of(t, ev) - at) / period);
+	pv_expect(t, "no sample without a period", samples <= due);
+	pv_note(t, "samples", samples);
 }
 
 PV_CASE(overflow, period_refused,

@@ -60,7 +60,8 @@ static void take_sample(struct pv_test *t, const struct pv_record *rec, struct t
 	sum->size += rec->header.size != sizeof(rec->header) + sizeof(s);
 	sum->ids += s.id != sum->id || s.identifier != sum->id || s.stream_id != sum->id;
 	sum->tid += s.pid != (uint32_t)getpid() || s.tid != (uint32_t)gettid();
-	sum->time += s.time <= sum->last_time;
+	/* sched_clock() may stand still for a tick (kernel/sched/clock.c), never turn. */
+	sum->time += !s.time || s.time < sum->last_time;
 	sum->last_time = s.time;
 	sum->cpu += s.cpu != (uint32_t)pv_cpu(t);
 	sum->mode += (e->side == PV_SIDE_USER && mode != PERF_RECORD_MISC_USER) ||
@@ -100,7 +101,7 @@ static void expect_whole(struct pv_test *t, const struct tally *sum)
 	pv_expect_eq(t, "records with a wrong size", sum->size, 0);
 	pv_expect_eq(t, "records with a wrong id", sum->ids, 0);
 	pv_expect_eq(t, "samples of another thread", sum->tid, 0);
-	pv_expect_eq(t, "samples not later than the one before", sum->time, 0);
+	pv_expect_eq(t, "samples earlier than the one before", sum->time, 0);
 	pv_expect_eq(t, "samples of another CPU", sum->cpu, 0);
 	pv_expect_eq(t, "samples of the wrong privilege mode", sum->mode, 0);
 	pv_expect_eq(t, "samples with a wrong ip", sum->ip, 0);
@@ -157,10 +158,9 @@ PV_CASE(ring, law_counter,
 	due = count / period;
 	pv_expect_in(t, "periods counted", due, 1, UINT64_MAX);
 	/* A counter that is stopped between its overflow and the interrupt owes one sample. */
-	if (software || pv_deterministic(t))
-		pv_expect_eq(t, "samples and lost", sum.samples + sum.lost, due);
-	else
-		pv_expect_in(t, "samples and lost", sum.samples + sum.lost, due - 1, due);
+	pv_expect_in(t, "periods without a sample", due - sum.samples - sum.lost, 0,
+		     !software && !pv_deterministic(t));
+	pv_note(t, "samples", sum.samples);
 	expect_whole(t, &sum);
 }
 
@@ -200,7 +200,7 @@ PV_CASE(ring, periods,
 
 PV_CASE(ring, fields,
 	.each = "event[samples exact]",
-	.about = "each sample names our thread, CPU, event, privilege mode and place, and times rise")
+	.about = "each sample names our thread, CPU, event, privilege mode and place, and time does not turn back")
 {
 	struct pv_ev *ev = open_sampling(t, 1, 2);
 	struct tally sum = {0};
@@ -236,7 +236,7 @@ PV_CASE(ring, wrap,
 	expect_whole(t, &sum);
 }
 
-/* Fills a ring of one page, reads it, and lets one more sample in: behind it all losses are told. */
+/* Fills a ring of one page, reads it, lets one more sample in: with it all losses are told. */
 static uint64_t overfill(struct pv_test *t, struct pv_ev *ev, struct tally *sum, uint64_t *fit)
 {
 	uint64_t room = (uint64_t)sysconf(_SC_PAGESIZE) / sizeof(struct sample), count;
@@ -306,7 +306,7 @@ PV_CASE(ring, clock,
 
 	start = pv_sys_walltime();
 	pv_enable(t, ev);
-	/* Time a hypervisor steals costs samples: a thousand periods for ten are enough anywhere. */
+	/* Stolen time costs samples: a thousand periods for ten are enough anywhere. */
 	for (int i = 0; i < 1000 && sum.samples < CLOCK_SAMPLES; i++) {
 		pv_work(t, period / 1000);
 		drain(t, ev, &sum);
@@ -315,7 +315,8 @@ PV_CASE(ring, clock,
 	wall = pv_sys_walltime() - start;
 	drain(t, ev, &sum);
 	/* One more: the timer's clock may be slewed against the one used here. */
-	pv_expect_in(t, "samples", sum.samples, CLOCK_SAMPLES, wall / period + 1);
+	pv_expect_in(t, "samples", sum.samples, CLOCK_SAMPLES, UINT64_MAX);
+	pv_expect(t, "no more samples than periods", sum.samples <= wall / period + 1);
 	pv_expect_eq(t, "lost", sum.lost, 0);
 	expect_whole(t, &sum);
 }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from typing import Iterable, Sequence
 
@@ -217,8 +218,11 @@ def describe(p: Pmu) -> str:
         out += event_lines(p)
     if p.errata:
         out.append("  errata")
-        for x in p.errata:
-            out.append(f"    {x.id}: {x.cases}" + (f" ({x.evidence})" if x.evidence else ""))
+        for key, group in itertools.groupby(p.errata, lambda x: x.id):
+            rows = list(group)
+            x = rows[0]
+            out.append(f"    {key}" + (f": evidence {x.evidence}" if x.evidence else ""))
+            out += [f"        {row.cases}" for row in rows]
             out += textwrap.wrap(f"{x.about} [{x.ref}]", WIDTH, initial_indent=" " * 8,
                                  subsequent_indent=" " * 8, break_on_hyphens=False)
     return "\n".join(out) + "\n"

@@ -139,7 +139,8 @@ def of_schema(error: jsonschema.ValidationError, item: Item) -> Iterator[Problem
     elif error.validator == "required":
         message = "lacks " + ", ".join(f"'{k}'" for k in want if k not in got)
     elif error.validator == "type":
-        message = f"must be {TYPE_NAMES.get(want, want)}, is {text}"
+        kinds = want if isinstance(want, list) else [want]
+        message = f"must be {' or '.join(TYPE_NAMES[k] for k in kinds)}, is {text}"
     elif error.validator == "enum":
         hint = near(got, [w for w in want if isinstance(w, str)]) if isinstance(got, str) else ""
         message = f"{text} is none of {', '.join(map(str, want))}{hint}"
@@ -274,9 +275,11 @@ class Builder:
         events = tuple(ev for name, e in d.get("events", {}).items()
                        for ev in self.event(name, e, formats) if ev.arch)
         errata = tuple(
-            Erratum(k, x["cases"], x.get("evidence"), x["about"], x["ref"],
-                    self.place(["errata", k, "cases"]))
-            for k, x in d.get("errata", {}).items())
+            Erratum(k, glob, x.get("evidence"), x["about"], x["ref"],
+                    self.place(["errata", k, "cases"] + ([i] if i >= 0 else [])))
+            for k, x in d.get("errata", {}).items()
+            for i, glob in (enumerate(x["cases"]) if isinstance(x["cases"], list)
+                            else ((-1, x["cases"]),)))
         canonical = json.dumps(d, sort_keys=True, separators=(",", ":"))
         return Pmu(self.d.name, d["family"], d["title"], d["ref"], d.get("sysfs"),
                    d.get("probe", ""), frozenset(d.get("arch", ARCHES)), tuple(d.get("caps", ())),

@@ -189,10 +189,10 @@ static void check_comparable(struct pv_comparison *c)
 		enum pv_fact fact;
 		const char *what;
 	} same[] = {
-		{ PV_F_PLATFORM, "platform" },
-		{ PV_F_ARCH, "architecture" },
-		{ PV_F_ACCEL, "accelerator" },
-		{ PV_F_TOOL, "pmuvet version" },
+		{PV_F_PLATFORM, "platform"},
+		{PV_F_ARCH, "architecture"},
+		{PV_F_ACCEL, "accelerator"},
+		{PV_F_TOOL, "pmuvet version"},
 	};
 
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
@@ -223,7 +223,7 @@ bool pv_splat_is_new(const struct pv_comparison *c, const char *title)
 static void compare_case(struct pv_comparison *c, const struct pv_case_run *a,
 			 const struct pv_case_run *b)
 {
-	struct pv_change d = { .a = a, .b = b };
+	struct pv_change d = {.a = a, .b = b};
 	enum state sa = state_of(a), sb = state_of(b);
 
 	d.class = classes[sa][sb];

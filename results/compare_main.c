@@ -68,7 +68,7 @@ static int load_both(struct load l[2])
 static int compare(struct load l[2], const char *json, struct pv_report_opts *opts)
 {
 	struct pv_comparison *c = pv_compare(l[0].run, l[1].run);
-	const struct pv_comparison *const list[] = { c };
+	const struct pv_comparison *const list[] = {c};
 	int status, err = 0;
 
 	opts->colour = pv_report_colour(stdout);
@@ -89,12 +89,12 @@ static int compare(struct load l[2], const char *json, struct pv_report_opts *op
 
 int pv_compare_main(int argc, char **argv)
 {
-	static const struct option options[] = { { "all", no_argument, NULL, 'a' },
-						 { "json", required_argument, NULL, 'j' },
-						 { "help", no_argument, NULL, 'h' },
-						 { NULL, 0, NULL, 0 } };
-	struct load l[2] = { { .path = NULL } };
-	struct pv_report_opts opts = { .all = false };
+	static const struct option options[] = {{"all", no_argument, NULL, 'a'},
+						{"json", required_argument, NULL, 'j'},
+						{"help", no_argument, NULL, 'h'},
+						{NULL, 0, NULL, 0}};
+	struct load l[2] = {{.path = NULL}};
+	struct pv_report_opts opts = {.all = false};
 	const char *json = NULL;
 	int c, status;
 

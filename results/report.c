@@ -79,7 +79,8 @@ static void print_head(struct printer *p, const struct pv_comparison *c)
 	const struct pv_run *b = c->b;
 
 	line(p, "%s%s%s%s%s, pmuvet %s%s", b->fact[PV_F_PLATFORM],
-	     b->fact[PV_F_ARCH][0] && strcmp(b->fact[PV_F_ARCH], b->fact[PV_F_PLATFORM]) ? ", " : "",
+	     b->fact[PV_F_ARCH][0] && strcmp(b->fact[PV_F_ARCH], b->fact[PV_F_PLATFORM]) ? ", "
+											 : "",
 	     strcmp(b->fact[PV_F_ARCH], b->fact[PV_F_PLATFORM]) ? b->fact[PV_F_ARCH] : "",
 	     b->fact[PV_F_ACCEL][0] ? ", " : "", b->fact[PV_F_ACCEL],
 	     b->fact[PV_F_TOOL][0] ? b->fact[PV_F_TOOL] : "(unknown)",
@@ -92,7 +93,8 @@ static void print_head(struct printer *p, const struct pv_comparison *c)
 		line(p, "  WARNING: no case was tested in both runs; this says nothing about B");
 	else if (c->exact && c->a->fact[PV_F_BUILD_ID][0] && c->count[PV_C_CHANGED] &&
 		 !strcmp(c->a->fact[PV_F_BUILD_ID], c->b->fact[PV_F_BUILD_ID]))
-		line(p, "  WARNING: the same kernel, and numbers differ: something is not deterministic");
+		line(p,
+		     "  WARNING: the same kernel, and numbers differ: something is not deterministic");
 }
 
 static const char *class_colour(const struct printer *p, enum pv_class class)
@@ -136,8 +138,8 @@ static const char *observed_text(char buf[2 * PV_NUM_SIZE + 2], const struct pv_
 
 static const char *due_text(char buf[2 * PV_NUM_SIZE + 2], const struct pv_obs *o)
 {
-	return o->failed ? range_text(buf, o->bad_lo, o->bad_hi, o->op) :
-			   range_text(buf, o->lo, o->hi, o->op);
+	return o->failed ? range_text(buf, o->bad_lo, o->bad_hi, o->op)
+			 : range_text(buf, o->lo, o->hi, o->op);
 }
 
 /* "count: expected 1000, observed 1000 -> 999 (-0.1 %)" */
@@ -311,8 +313,7 @@ static void print_changes(struct printer *p, const struct pv_comparison *c)
 		fprintf(p->out, "%s%s%s (%zu)", class_colour(p, class), pv_class_names[class],
 			p->opts->colour ? RESET : "", c->count[class]);
 		line_end(p);
-		while (i < end &&
-		       (p->opts->all || !shown++ || p->left > keep + LINES_OF_A_CHANGE))
+		while (i < end && (p->opts->all || !shown++ || p->left > keep + LINES_OF_A_CHANGE))
 			print_change(p, &c->change[i++]);
 		if (i < end)
 			line(p, "  ... and %zu more, --all shows them", end - i);
@@ -331,8 +332,8 @@ static void print_verdict(struct printer *p, const struct pv_comparison *c)
 		line(p, "  %zu regression%s", c->regressions, c->regressions == 1 ? "" : "s");
 	else
 		line(p, "  no regression%s",
-		     status ? !c->tested ? ", but nothing was tested" : " in what was run; PARTIAL" :
-			      "");
+		     status ? !c->tested ? ", but nothing was tested" : " in what was run; PARTIAL"
+			    : "");
 }
 
 int pv_report(FILE *out, const struct pv_comparison *const c[], size_t n,
@@ -342,7 +343,7 @@ int pv_report(FILE *out, const struct pv_comparison *const c[], size_t n,
 	int worst = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		struct printer p = { .out = out, .opts = opts, .left = lines / n };
+		struct printer p = {.out = out, .opts = opts, .left = lines / n};
 		int status = pv_compare_exit(c[i]);
 
 		if (i)

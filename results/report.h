@@ -8,15 +8,16 @@
 #include "results/compare.h"
 
 #define PV_REPORT_COLUMNS 100
-#define PV_REPORT_LINES	  40
+#define PV_REPORT_LINES   40
 
 struct pv_report_opts {
-	bool all;	    /* everything, with the tails of consoles; else one screen */
-	bool colour;	    /* pv_report_colour() */
+	bool all;           /* everything, with the tails of consoles; else one screen */
+	bool colour;        /* pv_report_colour() */
 	unsigned int lines; /* of one screen, for all comparisons together; 0: PV_REPORT_LINES */
 };
 
-/* Prints one report over n comparisons. Returns the exit status for all of them: 1 before 3 before 0. */
+/* Prints one report over n comparisons. Returns the exit status for all of them: 1 before 3 before
+ * 0. */
 int pv_report(FILE *out, const struct pv_comparison *const c[], size_t n,
 	      const struct pv_report_opts *opts);
 /* Writes all changes of n comparisons as one JSON object. 0 or -errno. */

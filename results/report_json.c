@@ -49,10 +49,9 @@ static void run(yajl_gen g, const char *key, const struct pv_run *r)
 		const char *key;
 		enum pv_fact fact;
 	} facts[] = {
-		{ "platform", PV_F_PLATFORM }, { "arch", PV_F_ARCH },
-		{ "accel", PV_F_ACCEL },       { "tool", PV_F_TOOL },
-		{ "release", PV_F_RELEASE },   { "build_id", PV_F_BUILD_ID },
-		{ "spec", PV_F_SPEC },	       { "start", PV_F_START },
+		{"platform", PV_F_PLATFORM}, {"arch", PV_F_ARCH},       {"accel", PV_F_ACCEL},
+		{"tool", PV_F_TOOL},         {"release", PV_F_RELEASE}, {"build_id", PV_F_BUILD_ID},
+		{"spec", PV_F_SPEC},         {"start", PV_F_START},
 	};
 
 	text(g, key);

@@ -98,9 +98,9 @@ static struct pv_case_run *find_or_add(struct pv_run *run, const char *id)
 	copy = pv_arena_alloc(&run->arena, len + 1);
 	memcpy(copy, id, len + 1);
 	c = &run->cases[run->nr_cases];
-	*c = (struct pv_case_run){ .id = copy };
+	*c = (struct pv_case_run){.id = copy};
 	index_put(run->index, run->index_size,
-		  (struct pv_index){ .hash = pv_hash(id), .nr = ++run->nr_cases });
+		  (struct pv_index){.hash = pv_hash(id), .nr = ++run->nr_cases});
 	return c;
 }
 
@@ -191,7 +191,7 @@ static void add_rep(struct pv_run_reader *r, struct pv_case_run *c, const struct
 /* The open case never said how it ended. */
 static void end_open(struct pv_run_reader *r, const char *reason)
 {
-	struct pv_stream_event e = { .rep = r->rep, .result = PV_R_CRASH, .reason = reason };
+	struct pv_stream_event e = {.rep = r->rep, .result = PV_R_CRASH, .reason = reason};
 
 	if (r->open)
 		add_rep(r, &r->run->cases[r->open - 1], &e);
@@ -201,8 +201,7 @@ static void end_open(struct pv_run_reader *r, const char *reason)
 
 static int on_run_begin(struct pv_run_reader *r, const struct pv_stream_event *e)
 {
-	static const enum pv_fact same[] = { PV_F_PLATFORM, PV_F_ARCH, PV_F_RELEASE,
-					     PV_F_BUILD_ID };
+	static const enum pv_fact same[] = {PV_F_PLATFORM, PV_F_ARCH, PV_F_RELEASE, PV_F_BUILD_ID};
 	struct pv_run *run = r->run;
 
 	if (r->begun && !r->resumed)
@@ -224,8 +223,10 @@ static int on_run_begin(struct pv_run_reader *r, const struct pv_stream_event *e
 		pv_arena_alloc(&run->arena, (e->nr_descriptors + 1) * sizeof(*run->descriptor));
 	for (size_t i = 0; i < e->nr_descriptors; i++) {
 		run->descriptor[i].family = keep(run, e->descriptor[i].family);
-		run->descriptor[i].name = keep(run, e->descriptor[i].name ? e->descriptor[i].name : "");
-		run->descriptor[i].hash = keep(run, e->descriptor[i].hash ? e->descriptor[i].hash : "");
+		run->descriptor[i].name =
+			keep(run, e->descriptor[i].name ? e->descriptor[i].name : "");
+		run->descriptor[i].hash =
+			keep(run, e->descriptor[i].hash ? e->descriptor[i].hash : "");
 	}
 	return 0;
 }
@@ -239,8 +240,9 @@ static int on_case_begin(struct pv_run_reader *r, const struct pv_stream_event *
 				      r->run->cases[r->open - 1].id);
 	c = find_or_add(r->run, e->id);
 	if (c->last && e->rep <= c->last->rep)
-		return pv_stream_fail(r->stream, "%s, rep %lld begins behind the verdict of rep %lld",
-				      e->id, (long long)e->rep, (long long)c->last->rep);
+		return pv_stream_fail(r->stream,
+				      "%s, rep %lld begins behind the verdict of rep %lld", e->id,
+				      (long long)e->rep, (long long)c->last->rep);
 	r->open = c - r->run->cases + 1;
 	r->rep = e->rep;
 	r->nr_obs = 0;
@@ -324,7 +326,9 @@ static int on_run_end(struct pv_run_reader *r, const struct pv_stream_event *e)
 	r->open = 0;
 	r->run->complete = e->complete;
 	snprintf(r->run->why, sizeof(r->run->why), "%s",
-		 e->complete ? "" : e->reason ? e->reason : "the run did not finish");
+		 e->complete ? ""
+		 : e->reason ? e->reason
+			     : "the run did not finish");
 	return 0;
 }
 
@@ -334,8 +338,8 @@ static int on_event(void *ctx, const struct pv_stream_event *e)
 
 	if (!r->begun && e->type != PV_E_RUN_BEGIN)
 		return pv_stream_fail(r->stream, "the first event must be run_begin");
-	if (r->ended && (e->type == PV_E_CASE_BEGIN || e->type == PV_E_CASE_END ||
-			 e->type == PV_E_EVIDENCE))
+	if (r->ended &&
+	    (e->type == PV_E_CASE_BEGIN || e->type == PV_E_CASE_END || e->type == PV_E_EVIDENCE))
 		return pv_stream_fail(r->stream, "%s comes after run_end", e->id);
 	switch (e->type) {
 	case PV_E_RUN_BEGIN:
@@ -400,7 +404,7 @@ static void finish(struct pv_run_reader *r, bool cut)
 int pv_run_load(const char *path, struct pv_run **out, char *error, size_t size)
 {
 	struct pv_run *run = calloc(1, sizeof(*run));
-	struct pv_run_reader r = { .run = run, .stream = pv_stream_new(path) };
+	struct pv_run_reader r = {.run = run, .stream = pv_stream_new(path)};
 	bool cut = false;
 	int err = -ENOMEM;
 

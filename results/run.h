@@ -3,13 +3,13 @@
  * A recorded run, loaded: per case the verdicts of its repetitions and the evidence
  * summed up over them. Also judges the order of events (docs/stream.md):
  *
- * - run_begin is the first event; a second one, a second plan or a case after run_end are accepted only
- *   behind `resume`, and only from the same kernel, platform and architecture.
- * - One case at a time: case_begin while another one is open, evidence and case_end of a case that is not
- *   open, and a second verdict for one (case, rep), be it the same, are errors. `miss` alone has no
- *   case_begin. The repetitions of one case come in rising order.
- * - A case that is open at `resume` runs again: what its first attempt saw is dropped. One that is open at
- *   `boot` or where the stream just stops has crashed; at a run_end it has no verdict.
+ * - run_begin is the first event; a second one, a second plan or a case after run_end are accepted
+ * only behind `resume`, and only from the same kernel, platform and architecture.
+ * - One case at a time: case_begin while another one is open, evidence and case_end of a case that
+ * is not open, and a second verdict for one (case, rep), be it the same, are errors. `miss` alone
+ * has no case_begin. The repetitions of one case come in rising order.
+ * - A case that is open at `resume` runs again: what its first attempt saw is dropped. One that is
+ * open at `boot` or where the stream just stops has crashed; at a run_end it has no verdict.
  */
 #ifndef PV_RESULTS_RUN_H
 #define PV_RESULTS_RUN_H
@@ -22,10 +22,10 @@ struct pv_obs {
 	struct pv_obs *next;
 	const char *name, *at;
 	enum pv_op op;
-	unsigned int seen, failed; /* in how many repetitions; how often it did not hold */
-	pv_num min, max;	   /* observed */
-	pv_num lo, hi;		   /* what was due, in the first repetition */
-	bool moving;		   /* what was due differs between repetitions */
+	unsigned int seen, failed;  /* in how many repetitions; how often it did not hold */
+	pv_num min, max;            /* observed */
+	pv_num lo, hi;              /* what was due, in the first repetition */
+	bool moving;                /* what was due differs between repetitions */
 	pv_num bad, bad_lo, bad_hi; /* the first one that did not hold */
 	unsigned long stamp;
 };
@@ -35,7 +35,7 @@ struct pv_rep {
 	int64_t rep;
 	enum pv_result result;
 	const char *reason, *kind, *erratum, *tail; /* NULL: none */
-	const char *splat;			    /* title of the first one */
+	const char *splat;                          /* title of the first one */
 };
 
 struct pv_case_run {
@@ -53,10 +53,11 @@ struct pv_run {
 	bool deterministic;
 	struct pv_descriptor_fact *descriptor;
 	size_t nr_descriptors;
-	struct pv_case_run *cases; /* in the order of their first event; those without verdict have no reps */
-	size_t nr_cases;	   /* all */
-	size_t count[PV_R_NR];	   /* cases by their worst verdict */
-	size_t verdicts, planned;  /* (case, rep): ended, wanted */
+	struct pv_case_run
+		*cases;  /* in the order of their first event; those without verdict have no reps */
+	size_t nr_cases; /* all */
+	size_t count[PV_R_NR];    /* cases by their worst verdict */
+	size_t verdicts, planned; /* (case, rep): ended, wanted */
 	unsigned int boots;
 	const char *splat[16]; /* titles of distinct splats outside of cases */
 	size_t nr_splats;
@@ -66,7 +67,7 @@ struct pv_run {
 	size_t cases_size, index_size;
 	struct pv_index {
 		uint32_t hash, nr; /* nr: 0 is free, else one more than the case's */
-	} *index;
+	} * index;
 	struct pv_arena arena;
 	struct pv_strings strings;
 };

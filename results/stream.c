@@ -8,46 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yajl/yajl_parse.h>
 
-#include "results/stream_keys.h"
+#include "results/stream_private.h"
 #include "results/text.h"
 
 #define DEPTH_MAX 32
-
-const char *const pv_result_names[PV_R_NR] = {
-	[PV_R_PASS] = "pass",	[PV_R_XPASS] = "xpass", [PV_R_XFAIL] = "xfail",
-	[PV_R_SKIP] = "skip",	[PV_R_MISS] = "miss",	[PV_R_ERROR] = "error",
-	[PV_R_FAIL] = "fail",	[PV_R_HANG] = "hang",	[PV_R_CRASH] = "crash",
-};
-const char *const pv_op_names[PV_OP_NR] = { "==", "in", "errno", "note" };
-
-struct pv_stream {
-	const char *name;
-	unsigned long line;
-	char error[512];
-	yajl_handle yajl;
-	struct pv_stream_event ev;
-	struct pv_descriptor_fact descriptor[PV_DESCRIPTORS_MAX];
-	char event[32]; /* the line's "event" */
-	bool has_event;
-
-	/* the line's texts; never longer than the line itself */
-	char *text;
-	size_t text_len, text_size;
-
-	/* where in the line the parser is */
-	unsigned int depth, objects;
-	enum key_scope scope;
-	unsigned int skip;	/* depth of the value that nobody asked for, 0: none */
-	bool in_lines;		/* in the array of a KEY_LINES */
-	bool in_descriptors;	/* in the object of families */
-	bool next_is_event, next_is_kernel, next_is_descriptors, next_is_family;
-	const struct key *key;	/* of the value that comes next; NULL: not ours */
-	char *lines;		/* of in_lines, so far */
-	uint64_t seen, bad, twice; /* sets of keys */
-	uint64_t keys_of[PV_E_NR], needed_by[PV_E_NR];
-};
 
 const char *pv_stream_error(const struct pv_stream *s)
 {
@@ -61,8 +26,8 @@ vfail(struct pv_stream *s, const char *fmt, va_list ap)
 
 	snprintf(s->error, sizeof(s->error) / 2, "%s", s->name);
 	n = strlen(s->error);
-	n += s->line ? snprintf(s->error + n, sizeof(s->error) - n, ":%lu: ", s->line) :
-		       snprintf(s->error + n, sizeof(s->error) - n, ": ");
+	n += s->line ? snprintf(s->error + n, sizeof(s->error) - n, ":%lu: ", s->line)
+		     : snprintf(s->error + n, sizeof(s->error) - n, ": ");
 	vsnprintf(s->error + n, sizeof(s->error) - n, fmt, ap);
 }
 
@@ -205,7 +170,8 @@ static char *keep(struct pv_stream *s, const char *text, size_t n, int lines)
 	return at;
 }
 
-/* One more line of an array: they lie one behind the other, so only the NUL between them changes. */
+/* One more line of an array: they lie one behind the other, so only the NUL between them changes.
+ */
 static void add_line(struct pv_stream *s, const char *text, size_t n)
 {
 	if (s->lines)
@@ -343,9 +309,15 @@ static int on_end(void *ctx)
 }
 
 static yajl_callbacks callbacks = {
-	.yajl_null = on_null,	      .yajl_boolean = on_bool,	  .yajl_integer = on_integer,
-	.yajl_double = on_double,     .yajl_string = on_string,	  .yajl_start_map = on_start_map,
-	.yajl_map_key = on_key,	      .yajl_end_map = on_end,	  .yajl_start_array = on_start_array,
+	.yajl_null = on_null,
+	.yajl_boolean = on_bool,
+	.yajl_integer = on_integer,
+	.yajl_double = on_double,
+	.yajl_string = on_string,
+	.yajl_start_map = on_start_map,
+	.yajl_map_key = on_key,
+	.yajl_end_map = on_end,
+	.yajl_start_array = on_start_array,
 	.yajl_end_array = on_end,
 };
 
@@ -424,8 +396,8 @@ static int parse(struct pv_stream *s, const char *line, size_t len)
 		pv_stream_fail(s, "not JSON: %.*s", (int)strcspn((char *)why, "\n"), (char *)why);
 		yajl_free_error(s->yajl, why);
 	} else if (status == yajl_status_ok && (s->depth || !s->objects)) {
-		pv_stream_fail(s, s->depth ? "not JSON: the object does not end in its line" :
-					     "an empty line");
+		pv_stream_fail(s, s->depth ? "not JSON: the object does not end in its line"
+					   : "an empty line");
 		status = yajl_status_error;
 	}
 	if (status == yajl_status_ok)
@@ -433,138 +405,6 @@ static int parse(struct pv_stream *s, const char *line, size_t len)
 	yajl_free(s->yajl);
 	s->yajl = NULL;
 	return -EINVAL;
-}
-
-static int lookup(const char *const *names, int nr, const char *word)
-{
-	for (int i = 0; i < nr; i++) {
-		if (names[i] && !strcmp(names[i], word))
-			return i;
-	}
-	return -1;
-}
-
-static const char *kind_text(enum key_kind kind)
-{
-	return kind == KEY_TEXT	   ? "text"
-	       : kind == KEY_LINES ? "text or a list of lines"
-	       : kind == KEY_BOOL  ? "true or false"
-	       : kind == KEY_REAL  ? "a number"
-	       : kind == KEY_NUM   ? "an integer or \"0x\" and 16 digits"
-				   : "an integer";
-}
-
-static int check_keys(struct pv_stream *s)
-{
-	unsigned int event = 1u << s->ev.type;
-	const char *name = pv_event_names[s->ev.type];
-
-	if (!((s->bad | s->twice) & s->keys_of[s->ev.type]) &&
-	    !(s->needed_by[s->ev.type] & ~s->seen))
-		return 0;
-	for (size_t i = 0; i < pv_nr_keys; i++) {
-		const struct key *k = &pv_keys[i];
-		uint64_t bit = 1ull << i;
-
-		if (!(k->events & event))
-			continue;
-		if (s->bad & bit)
-			return pv_stream_fail(s, "%s: key '%s' must be %s", name, k->name,
-					      kind_text(k->kind));
-		if (s->twice & bit)
-			return pv_stream_fail(s, "%s: key '%s' stands twice", name, k->name);
-		if ((k->needed & event) && !(s->seen & bit))
-			return pv_stream_fail(s, "%s: key '%s' is missing", name, k->name);
-	}
-	return 0;
-}
-
-static int check_id(struct pv_stream *s)
-{
-	const char *id = s->ev.id;
-	size_t n = id ? strlen(id) : 0;
-
-	if (!id)
-		return 0;
-	if (!n || n > PV_ID_MAX)
-		return pv_stream_fail(s, "case: an id has 1 to %d characters", PV_ID_MAX);
-	for (size_t i = 0; i < n; i++) {
-		if (id[i] <= ' ' || id[i] > '~' || id[i] == '?')
-			return pv_stream_fail(s, "case: an id is printable ASCII without blanks");
-	}
-	if (s->ev.rep < 0 || s->ev.rep > INT32_MAX)
-		return pv_stream_fail(s, "rep: %lld is no repetition", (long long)s->ev.rep);
-	return 0;
-}
-
-static uint64_t key_bit(const void *member, const struct pv_stream *s)
-{
-	size_t offset = (const char *)member - (const char *)&s->ev;
-
-	for (size_t i = 0; i < pv_nr_keys; i++) {
-		if (pv_keys[i].scope == SCOPE_TOP && pv_keys[i].offset == offset)
-			return 1ull << i;
-	}
-	return 0;
-}
-
-static int check_evidence(struct pv_stream *s)
-{
-	struct pv_stream_event *e = &s->ev;
-	int op = lookup(pv_op_names, PV_OP_NR, e->op_text);
-	uint64_t due = 0;
-
-	if (op < 0)
-		return pv_stream_fail(s, "evidence: unknown op '%.32s'", e->op_text);
-	e->op = op;
-	if (op == PV_OP_EQUAL || op == PV_OP_ERROR)
-		due = key_bit(&e->expected, s) | key_bit(&e->ok, s);
-	if (op == PV_OP_WITHIN)
-		due = key_bit(&e->lo, s) | key_bit(&e->hi, s) | key_bit(&e->ok, s);
-	if ((s->seen & due) != due)
-		return pv_stream_fail(s, "evidence: op '%s' needs %s and ok", e->op_text,
-				      op == PV_OP_WITHIN ? "lo, hi" : "expected");
-	if (op == PV_OP_NOTED)
-		e->ok = true;
-	if (op != PV_OP_WITHIN)
-		e->lo = e->hi = op == PV_OP_NOTED ? 0 : e->expected;
-	return 0;
-}
-
-static int check(struct pv_stream *s)
-{
-	struct pv_stream_event *e = &s->ev;
-	int type, err, result;
-
-	if (!s->has_event)
-		return pv_stream_fail(s, "no key 'event'");
-	type = lookup(pv_event_names, PV_E_NR, s->event);
-	if (type < 0)
-		return 0;
-	e->type = type;
-	/* A foreign version may differ in everything else. */
-	if (type == PV_E_RUN_BEGIN && e->schema && e->schema != PV_STREAM_SCHEMA)
-		return pv_stream_fail(s, "schema %lld; this pmuvet reads schema %d",
-				      (long long)e->schema, PV_STREAM_SCHEMA);
-	err = check_keys(s);
-	if (!err)
-		err = check_id(s);
-	if (err)
-		return err;
-	if (type == PV_E_RUN_BEGIN && e->schema != PV_STREAM_SCHEMA)
-		return pv_stream_fail(s, "schema %lld; this pmuvet reads schema %d",
-				      (long long)e->schema, PV_STREAM_SCHEMA);
-	if (type == PV_E_EVIDENCE)
-		return check_evidence(s);
-	if (type == PV_E_PLAN && e->count < 0)
-		return pv_stream_fail(s, "plan: count is negative");
-	if (type == PV_E_CASE_END) {
-		result = lookup(pv_result_names, PV_R_NR, e->verdict);
-		if (result < 0)
-			return pv_stream_fail(s, "case_end: unknown verdict '%.32s'", e->verdict);
-		e->result = result;
-	}
-	return 0;
 }
 
 int pv_stream_line(struct pv_stream *s, const char *line, size_t len,
@@ -579,15 +419,14 @@ int pv_stream_line(struct pv_stream *s, const char *line, size_t len,
 		return pv_stream_fail(s, "the line is longer than %u bytes", PV_LINE_MAX);
 	bad = pv_text_check(line, len);
 	if (bad < len)
-		return pv_stream_fail(s, "byte 0x%02x at column %zu is %s",
-				      (unsigned char)line[bad], bad + 1,
-				      (unsigned char)line[bad] < 0x80 ? "a control character" :
-									"not UTF-8");
+		return pv_stream_fail(
+			s, "byte 0x%02x at column %zu is %s", (unsigned char)line[bad], bad + 1,
+			(unsigned char)line[bad] < 0x80 ? "a control character" : "not UTF-8");
 	err = prepare(s, len);
 	if (err) {
 		pv_stream_fail(s, "no memory");
 		return err;
 	}
 	err = parse(s, line, len);
-	return err ? err : check(s);
+	return err ? err : pv_stream_check(s);
 }

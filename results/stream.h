@@ -96,7 +96,7 @@ struct pv_stream_event {
 	pv_num expected;
 	bool ok; /* true for notes */
 
-	const char *text;	   /* message (one line), splat (lines) */
+	const char *text;          /* message (one line), splat (lines) */
 	const char *class, *title; /* splat */
 
 	/* case_end; `reason` and `seconds` also of boot and run_end */
@@ -111,9 +111,9 @@ struct pv_stream_event {
 	struct pv_descriptor_fact *descriptor;
 	size_t nr_descriptors;
 
-	int64_t count; /* plan */
-	int64_t boot;  /* `n` of boot */
-	bool complete; /* run_end */
+	int64_t count;          /* plan */
+	int64_t boot;           /* `n` of boot */
+	bool complete;          /* run_end */
 	const char *path, *old; /* knob */
 };
 
@@ -122,21 +122,21 @@ struct pv_stream;
 struct pv_stream *pv_stream_new(const char *name);
 void pv_stream_free(struct pv_stream *s);
 /*
- * One line without its newline. 0 and *e (valid until the next call), or -EINVAL: pv_stream_error() tells
- * why and the next line may still be read; -ENOMEM.
+ * One line without its newline. 0 and *e (valid until the next call), or -EINVAL: pv_stream_error()
+ * tells why and the next line may still be read; -ENOMEM.
  */
 int pv_stream_line(struct pv_stream *s, const char *line, size_t len,
 		   const struct pv_stream_event **e);
 /* "NAME:LINE: what is wrong", of the last failure. */
 const char *pv_stream_error(const struct pv_stream *s);
 /* Makes the last line read the place of an error that the caller found; returns -EINVAL. */
-int pv_stream_fail(struct pv_stream *s, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+int pv_stream_fail(struct pv_stream *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Reads all whole lines of `path`, giving each event to fn until that returns non-zero (which is then the
- * result). *cut is set when the file ends within a line; that rest is dropped. 0, -EINVAL or fn's
- * answer with pv_stream_error() set, or another -errno: the file cannot be opened or read (message also set).
+ * Reads all whole lines of `path`, giving each event to fn until that returns non-zero (which is
+ * then the result). *cut is set when the file ends within a line; that rest is dropped. 0, -EINVAL
+ * or fn's answer with pv_stream_error() set, or another -errno: the file cannot be opened or read
+ * (message also set).
  */
 int pv_stream_file(struct pv_stream *s, const char *path,
 		   int (*fn)(void *ctx, const struct pv_stream_event *e), void *ctx, bool *cut);

@@ -1,31 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "results/stream_keys.h"
+#include "results/stream_private.h"
 
 const char *const pv_event_names[PV_E_NR] = {
-	[PV_E_RUN_BEGIN] = "run_begin", [PV_E_PLAN] = "plan",
-	[PV_E_BOOT] = "boot",		[PV_E_CASE_BEGIN] = "case_begin",
-	[PV_E_EVIDENCE] = "evidence",	[PV_E_MESSAGE] = "message",
-	[PV_E_SPLAT] = "splat",		[PV_E_CASE_END] = "case_end",
-	[PV_E_QMP] = "qmp",		[PV_E_KNOB] = "knob",
-	[PV_E_RESUME] = "resume",	[PV_E_RUN_END] = "run_end",
+	[PV_E_RUN_BEGIN] = "run_begin",
+	[PV_E_PLAN] = "plan",
+	[PV_E_BOOT] = "boot",
+	[PV_E_CASE_BEGIN] = "case_begin",
+	[PV_E_EVIDENCE] = "evidence",
+	[PV_E_MESSAGE] = "message",
+	[PV_E_SPLAT] = "splat",
+	[PV_E_CASE_END] = "case_end",
+	[PV_E_QMP] = "qmp",
+	[PV_E_KNOB] = "knob",
+	[PV_E_RESUME] = "resume",
+	[PV_E_RUN_END] = "run_end",
 };
 
 #define RUN_BEGIN  (1u << PV_E_RUN_BEGIN)
-#define PLAN	   (1u << PV_E_PLAN)
-#define BOOT	   (1u << PV_E_BOOT)
+#define PLAN       (1u << PV_E_PLAN)
+#define BOOT       (1u << PV_E_BOOT)
 #define CASE_BEGIN (1u << PV_E_CASE_BEGIN)
 #define EVIDENCE   (1u << PV_E_EVIDENCE)
-#define MESSAGE	   (1u << PV_E_MESSAGE)
-#define SPLAT	   (1u << PV_E_SPLAT)
+#define MESSAGE    (1u << PV_E_MESSAGE)
+#define SPLAT      (1u << PV_E_SPLAT)
 #define CASE_END   (1u << PV_E_CASE_END)
-#define QMP	   (1u << PV_E_QMP)
-#define KNOB	   (1u << PV_E_KNOB)
-#define RUN_END	   (1u << PV_E_RUN_END)
+#define QMP        (1u << PV_E_QMP)
+#define KNOB       (1u << PV_E_KNOB)
+#define RUN_END    (1u << PV_E_RUN_END)
 
 #define AT(member) offsetof(struct pv_stream_event, member)
 #define TOP(name, kind, member, events, needed)                                                    \
-	{ name, kind, SCOPE_TOP, AT(member), events, needed }
-#define FACT(name, scope, which) { name, KEY_TEXT, scope, AT(fact[which]), RUN_BEGIN, 0 }
+	{                                                                                          \
+		name, kind, SCOPE_TOP, AT(member), events, needed                                  \
+	}
+#define FACT(name, scope, which)                                                                   \
+	{                                                                                          \
+		name, KEY_TEXT, scope, AT(fact[which]), RUN_BEGIN, 0                               \
+	}
 
 /* clang-format off */
 const struct key pv_keys[] = {

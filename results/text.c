@@ -54,7 +54,8 @@ size_t pv_text_check(const char *text, size_t n)
 	return n;
 }
 
-/* C1 controls; line and paragraph separators and direction overrides (U+2028..202E, U+2066..2069). */
+/* C1 controls; line and paragraph separators and direction overrides (U+2028..202E, U+2066..2069).
+ */
 static int is_hidden(const unsigned char *p, size_t len)
 {
 	if (len == 2)

@@ -7,16 +7,19 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Length of the UTF-8 sequence at p (RFC 3629: shortest form, no surrogates) within n bytes; 0: none. */
+/* Length of the UTF-8 sequence at p (RFC 3629: shortest form, no surrogates) within n bytes; 0:
+ * none. */
 size_t pv_utf8_len(const unsigned char *p, size_t n);
-/* Offset of the first byte that is no UTF-8 or a control character other than blanks; n when all is well. */
+/* Offset of the first byte that is no UTF-8 or a control character other than blanks; n when all is
+ * well. */
 size_t pv_text_check(const char *text, size_t n);
 /*
- * Copies n bytes and a NUL. Control characters, direction overrides and broken UTF-8 become '?', blanks a
- * space; newlines are kept when `lines`. dst needs n + 1 bytes. Returns the length.
+ * Copies n bytes and a NUL. Control characters, direction overrides and broken UTF-8 become '?',
+ * blanks a space; newlines are kept when `lines`. dst needs n + 1 bytes. Returns the length.
  */
 size_t pv_text_clean(char *dst, const char *src, size_t n, int lines);
-/* Prints at most `columns` characters of text (up to its first newline), "..." at the end of what was cut. */
+/* Prints at most `columns` characters of text (up to its first newline), "..." at the end of what
+ * was cut. */
 void pv_text_print(FILE *out, const char *text, size_t columns);
 /* Columns that pv_text_print() needs for all of it. */
 size_t pv_text_columns(const char *text);

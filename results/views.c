@@ -13,7 +13,7 @@
 
 /* A failing case prints at most this much of diagnostics. */
 #define DIAG_MAX 16384
-#define REDRAW	 0.1 /* seconds */
+#define REDRAW   0.1 /* seconds */
 
 #define RED    "\033[31m"
 #define YELLOW "\033[33m"
@@ -28,7 +28,7 @@ struct pv_view {
 	int64_t repeat;
 	double start, last_draw;
 	char running[PV_ID_MAX + 1]; /* the case that runs; "" */
-	char diag[DIAG_MAX];	     /* of the running case: whole lines, "# " before each */
+	char diag[DIAG_MAX];         /* of the running case: whole lines, "# " before each */
 	size_t diag_len, diag_lost;
 	char why[200]; /* not complete: why */
 };
@@ -147,11 +147,15 @@ static const struct {
 	bool ok;
 	const char *directive;
 } ktap[PV_R_NR] = {
-	[PV_R_PASS] = { true, "" },	     [PV_R_XPASS] = { true, " # XPASS " },
-	[PV_R_XFAIL] = { true, " # XFAIL " }, [PV_R_SKIP] = { true, " # SKIP " },
-	[PV_R_MISS] = { false, " # ERROR miss: " }, [PV_R_ERROR] = { false, " # ERROR " },
-	[PV_R_FAIL] = { false, " # " },	     [PV_R_HANG] = { false, " # TIMEOUT " },
-	[PV_R_CRASH] = { false, " # crash: " },
+	[PV_R_PASS] = {true, " # "},
+	[PV_R_XPASS] = {true, " # XPASS "},
+	[PV_R_XFAIL] = {true, " # XFAIL "},
+	[PV_R_SKIP] = {true, " # SKIP "},
+	[PV_R_MISS] = {false, " # ERROR miss: "},
+	[PV_R_ERROR] = {false, " # ERROR "},
+	[PV_R_FAIL] = {false, " # "},
+	[PV_R_HANG] = {false, " # TIMEOUT "},
+	[PV_R_CRASH] = {false, " # crash: "},
 };
 
 static const char *reason(char *buf, size_t size, const struct pv_stream_event *e)
@@ -207,7 +211,7 @@ static void wipe(struct pv_view *v)
 
 static void draw(struct pv_view *v, bool force)
 {
-	struct winsize ws = { .ws_col = 0 };
+	struct winsize ws = {.ws_col = 0};
 	double t = now();
 	char text[PV_ID_MAX + 160];
 	size_t red = v->n.count[PV_R_FAIL] + v->n.count[PV_R_CRASH] + v->n.count[PV_R_HANG];
@@ -218,7 +222,9 @@ static void draw(struct pv_view *v, bool force)
 	ioctl(fileno(v->out), TIOCGWINSZ, &ws);
 	snprintf(text, sizeof(text), "[%zu/%zu] %.0f s%s%.0zu%s  %s", v->n.done, v->n.planned,
 		 t - v->start, red ? ", " : "", red, red ? " failed" : "",
-		 v->running[0] ? v->running : v->begun ? "" : "starting");
+		 v->running[0] ? v->running
+		 : v->begun    ? ""
+			       : "starting");
 	wipe(v);
 	pv_text_print(v->out, text, ws.ws_col > 1 ? ws.ws_col - 1u : 79);
 	fflush(v->out);

@@ -216,12 +216,18 @@ def _vmlinux_of(data: bytes, what: str) -> bytes:
 
 
 def facts(image: Path) -> tuple[str | None, str | None]:
-    """(release, build-id) as an uncompressed kernel names them; None where it does not."""
+    """
+    (release, build-id) as an uncompressed kernel names them. A flat Image does not tell its own
+    build-id note from that of the vDSO inside: only a vmlinux gives one.
+    """
     with open(image, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         found = RELEASE.search(data)
-        at = data.find(BUILD_ID_NOTE)
-        build_id = data[at + 16:at + 36].hex() if at >= 0 else None
-        return (found[1].decode() if found else None), build_id
+        release = found[1].decode() if found else None
+        for off, _, size, kind in _loads(data[:65536]) if data[:4] == b"\x7fELF" else []:
+            at = data.find(BUILD_ID_NOTE, off, off + size) if kind == PT_NOTE else -1
+            if at >= 0:
+                return release, data[at + 16:at + 36].hex()
+    return release, None
 
 
 def decompress_module(path: Path) -> bytes:

@@ -175,6 +175,7 @@ struct perf_event_attr pv_attr(struct pv_test *t, const struct pv_event_desc *e)
 			       PERF_FORMAT_ID,
 	};
 
+	pv_sys_work_prepare(e->work);
 	resolve(t, e, &attr);
 	if (e->bp_type) {
 		attr.bp_type = e->bp_type;

@@ -185,6 +185,8 @@ void pv_test_init(struct pv_test *t, const struct pv_case *c, const struct pv_si
 		.deterministic = deterministic,
 		.pid = getpid(),
 	};
+	if (c->event)
+		pv_sys_work_prepare(c->event->work);
 	for (const char *p = c->id; *p; p++)
 		t->rng = mix(t->rng ^ (unsigned char)*p);
 }

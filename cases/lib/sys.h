@@ -31,6 +31,8 @@ long pv_sys_file_read(const char *path, char *buf, size_t size);
 long pv_sys_file_write(const char *path, const char *text);
 /* Names in a directory, sorted; count or -errno. */
 long pv_sys_dir_list(const char *path, char (*names)[256], size_t max);
+/* What a workload needs before it can run; to be called before its event is opened. */
+void pv_sys_work_prepare(enum pv_work_id work);
 /* n units of workload; `len` is the access size of STORE and LOAD at `addr` (CALL: the function).
  */
 void pv_sys_work(enum pv_work_id work, uint64_t n, void *addr, unsigned int len);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import sys
@@ -19,13 +20,14 @@ from kernelfile import KernelError
 
 from . import SOURCE_ROOT, accel, qemu
 from .guest import End, Guest, Hello, Limits
-from .run import Case, Facts, Run
-from .stream import StreamError, Writer
+from .run import AGENT_SAYS, AgentRefused, Case, Facts, Run
+from .stream import STOPPERS, StreamError, Writer
 
 EXIT_OK, EXIT_USAGE, EXIT_HARNESS = 0, 2, 3
 AGENT_BUILD = {"x86_64": "native", "arm64": "arm64"}
 DEFAULT_KERNEL = "deb:bookworm"
 DEFAULT_CASE_TIMEOUT = 10.0  # the agent's
+CASE_ID = re.compile(r"[a-z0-9_]+/[a-z0-9_-]+/[\w:.,+=-]+")
 SOCKET_PATH_MAX = 100  # sun_path holds 108
 
 
@@ -200,6 +202,8 @@ class Session:
                 f"accel {name}")
             return Guest(qemu.argv(machine, channels / "initramfs", channels), channels, limits)
 
+        if "--list" in self._agent_args:
+            return list_cases(start_guest([], 1), scratch / "1/console")
         facts = Facts(tool=version(), platform=self._platform.name, arch=self._platform.arch,
                       accel=name, deterministic=machine.deterministic, kernel=kernel_facts(kernel),
                       qemu=qemu.argv(machine, scratch / "1/initramfs", scratch / "1"))
@@ -209,6 +213,24 @@ class Session:
         except Stopped as stopped:
             run.stop(f"stopped by {signal.Signals(stopped.signo).name}")
             return 128 + stopped.signo
+        except (OSError, qemu.QemuError) as err:
+            run.stop(str(err))
+            return EXIT_HARNESS
+
+
+def list_cases(guest: Guest, console: Path) -> int:
+    """With --list the agent prints case ids on its standard output, the console."""
+    end = [item for item in guest.events() if isinstance(item, End)][-1]
+    lines = console.read_text(errors="replace").splitlines()
+    ids = [line for line in lines if CASE_ID.fullmatch(line)]
+    said = [line for line in lines if line.startswith(AGENT_SAYS)]
+    for name in ids:
+        print(name)
+    if not ids and said:
+        raise AgentRefused(said[-1].removeprefix(AGENT_SAYS))
+    if not ids:
+        say(f"no list came from the guest: {end.reason}")
+    return EXIT_OK if ids else EXIT_HARNESS
 
 
 def kernel_facts(kernel: kernels.Kernel) -> dict[str, str]:
@@ -267,7 +289,7 @@ def read_skip(path: Path) -> list[Case]:
 
 def _on_signal(signo: int, _frame: object) -> None:
     # Once: what happens while the stream is closed must not be stopped again.
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for each in STOPPERS:
         signal.signal(each, signal.SIG_IGN)
     raise Stopped(signo)
 
@@ -286,6 +308,8 @@ def _run(options: argparse.Namespace, agent_args: list[str]) -> int:
     if options.dry_run:
         session.dry_run()
         return EXIT_OK
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pmuvet-") as name:
         if len(name) > SOCKET_PATH_MAX - len("/999/results"):
             raise UsageError(f"{name}: too long a path for sockets; set TMPDIR to a shorter one")
@@ -303,11 +327,11 @@ def main(argv: list[str]) -> int:
         at = words.index("--")
         words, agent_args = words[:at], words[at + 1:]
     options = _parser().parse_args(words)
-    for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for signo in STOPPERS:
         signal.signal(signo, _on_signal)
     try:
         return _run(options, agent_args)
-    except (UsageError, KernelError, platforms.PlatformError) as err:
+    except (UsageError, AgentRefused, KernelError, platforms.PlatformError) as err:
         say(str(err))
         return EXIT_USAGE
     except (debget.FetchError, qemu.QemuError, StreamError, OSError) as err:

@@ -51,6 +51,7 @@ class End:
     tail: list[str]
     reached_init: bool
     finished: bool  # the agent's run_end came
+    hopeless: bool = False  # QEMU refused: another boot will end the same way
 
 
 class Guest:
@@ -68,6 +69,7 @@ class Guest:
         self._finished = False
         self._shutdown = ""
         self._stopped = False
+        self._panicked = False
         self._last_frame = self._start
         self._case_since: float | None = None
         self._dying_since: float | None = None
@@ -105,8 +107,7 @@ class Guest:
                     yield self._end("hang", hang + where)
                     return
             if self._spoke:
-                for bad in self._decoders[self._spoke].close():
-                    yield bad
+                yield from self._decoders[self._spoke].close()
             yield self._end(*self._death())
         finally:
             self.close()
@@ -196,7 +197,7 @@ class Guest:
         self._stopped = self._stopped or name == "STOP"
         if name == "GUEST_PANICKED":
             self._dying_since = time.monotonic()
-            self._console.panic = self._console.panic or "Kernel panic (pvpanic)"
+            self._panicked = True
         return QmpEvent(name, data, round(self._elapsed(), 3))
 
     # ---- why it ended ----
@@ -231,9 +232,8 @@ class Guest:
 
     def _death(self) -> tuple[str, str]:
         status = self._process.status()
-        panic = self._console.panic
-        if panic:
-            return "crash", f"guest panicked: {panic}"
+        if self._console.panic or self._panicked:
+            return "crash", f"guest panicked: {self._console.panic or 'no text on the console'}"
         if status is not None and status < 0:
             return "error", f"QEMU was killed by signal {-status}{self._said()}"
         if status:
@@ -252,4 +252,5 @@ class Guest:
         panic = self._console.panic
         if verdict == "hang" and panic:
             verdict, reason = "crash", f"guest panicked and stayed: {panic}"
-        return End(verdict, reason, self._console.tail(), self._hello, self._finished)
+        return End(verdict, reason, self._console.tail(), self._hello, self._finished,
+                   hopeless=not self._hello and (self._process.status() or 0) > 0)

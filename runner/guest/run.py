@@ -20,7 +20,13 @@ BAD_SHOWN = 20  # messages about broken frames in one boot
 BAD_MAX = 1000  # more than that: the channel is unusable
 NO_PROGRESS_MAX = 2  # boots in a row that brought no case further
 
+AGENT_SAYS = "pmuvet-agent: "
+
 Case = tuple[str, int]
+
+
+class AgentRefused(Exception):
+    """The agent's arguments are wrong; its own words."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Run:
     _current: Case | None = None
     _since: float = 0.0
     _broken: str = ""  # what makes the running case's result worthless
+    _lost: str = ""  # what was lost between cases: nobody knows what it was
     _bad: int = 0
     _held: list[dict[str, Any]] = field(default_factory=list)
     _boot_event: dict[str, Any] = field(default_factory=dict)
@@ -66,16 +73,25 @@ class Run:
             before = len(self.done)
             end = self._boot(boots, reason)
             if end.finished and self._plan is not None and len(self.done) >= self._plan:
-                self._end_run(True, "")
-                return True
+                lost = self._lost and f"between cases: {self._lost}"
+                self._end_run(not lost, lost)
+                return not lost
+            self._check_usage(end)
             early = 0 if end.reached_init else early + 1
             no_progress = 0 if len(self.done) > before else no_progress + 1
-            if early >= 2:
-                return self._give_up(f"the guest did not reach init, twice: {end.reason}", end)
+            if end.hopeless or early >= 2:
+                times = "" if end.hopeless else ", twice"
+                return self._give_up(f"the guest did not reach init{times}: {end.reason}", end)
             if no_progress >= NO_PROGRESS_MAX:
                 return self._give_up(f"no progress in {no_progress} boots: {end.reason}", end)
             reason = "restart" if end.reached_init else "retry"
             self.say(f"{end.reason}; booting again")
+
+    def _check_usage(self, end: End) -> None:
+        """An agent that refuses its arguments says so on its standard error, the console."""
+        said = [line for line in end.tail if line.startswith(AGENT_SAYS)]
+        if not self._began and end.reached_init and said:
+            raise AgentRefused(said[-1].removeprefix(AGENT_SAYS))
 
     def _boot(self, number: int, reason: str) -> End:
         guest = self.start_guest(sorted(self.done), number)
@@ -124,6 +140,8 @@ class Run:
         text = f"transport: {clean(bad.text)}"
         if self._current:
             self._broken = self._broken or text
+        elif not bad.cut:
+            self._lost = self._lost or text
         if self._bad <= BAD_SHOWN:
             self._message(text)
         if self._bad == BAD_SHOWN:
@@ -141,6 +159,8 @@ class Run:
             self._case_begin(event)
         elif kind == "case_end":
             self._case_end(event)
+        elif kind == "evidence" and (event["case"], event["rep"]) != self._current:
+            self._take_bad(Bad(f"evidence of {event['case']}, which is not running"))
         elif kind != "run_end":
             self._write(event)
 

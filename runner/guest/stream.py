@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from typing import Any, BinaryIO
 
 LINE_MAX = 1 << 20
+STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # json.dumps escapes what is below 0x20 itself.
 CONTROL = re.compile("[\x7f-\x9f]")
 
@@ -37,8 +39,12 @@ class Writer:
             line = encode({"event": "message", "text": f"an event of {len(line)} bytes "
                            f"({event['event']}) was left out: a line has at most {LINE_MAX}",
                            **{key: event[key] for key in ("case", "rep") if key in event}})
+        # A signal's exception in the middle would leave half a line.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPERS)
         try:
             self._out.write(line)
             self._out.flush()
         except OSError as err:
             raise StreamError(f"cannot write the event stream: {err.strerror}") from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -35,6 +35,7 @@ class Bad:
     """What came and is no frame."""
 
     text: str
+    cut: bool = False  # by the channel's end: nothing behind it is missing
 
 
 def _integer(text: str) -> int:
@@ -106,9 +107,9 @@ class Decoder:
         """The channel ended: what has no newline was cut."""
         rest, self._rest = self._rest, b""
         if self._overlong:
-            yield Bad(f"a cut line of {self._overlong} bytes")
+            yield Bad(f"a cut line of {self._overlong} bytes", cut=True)
         elif rest and (not self._mixed or b"@pv " in rest):
-            yield Bad(f"a cut frame: {_shown(rest)}")
+            yield Bad(f"a cut frame: {_shown(rest)}", cut=True)
 
     def _line(self, line: bytes) -> Iterator[Frame | Bad]:
         line = line.rstrip(b"\r")

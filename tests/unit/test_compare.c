@@ -14,7 +14,7 @@
 #include "results/report.h"
 
 /* Two streams that are being written, then loaded and compared. */
-static char path[2][32] = { "/tmp/pmuvet-test-A-XXXXXX", "/tmp/pmuvet-test-B-XXXXXX" };
+static char path[2][32] = {"/tmp/pmuvet-test-A-XXXXXX", "/tmp/pmuvet-test-B-XXXXXX"};
 static FILE *file[2];
 static struct pv_run *run[2];
 static struct pv_comparison *c;
@@ -66,7 +66,8 @@ static void case_end(int side, const char *id, int rep, const char *verdict, con
 		id, rep, verdict, reason);
 }
 
-static void number(int side, const char *id, int rep, const char *op, long observed, long lo, long hi)
+static void number(int side, const char *id, int rep, const char *op, long observed, long lo,
+		   long hi)
 {
 	fprintf(file[side],
 		"{\"event\":\"evidence\",\"case\":\"%s\",\"rep\":%d,\"name\":\"count\",\"op\":\"%s\","
@@ -134,41 +135,24 @@ static void verdicts_have_their_class(void **state)
 		enum pv_class class;
 		bool regression;
 	} table[] = {
-		{ "pass", "pass", PV_C_SAME, false },
-		{ "pass", "xpass", PV_C_SAME, false },
-		{ "pass", "fail", PV_C_REGRESSED, true },
-		{ "xpass", "fail", PV_C_REGRESSED, true },
-		{ "pass", "xfail", PV_C_REGRESSED, true },
-		{ "xpass", "xfail", PV_C_REGRESSED, true },
-		{ "xfail", "fail", PV_C_REGRESSED, true },
-		{ "pass", "crash", PV_C_CRASH, true },
-		{ "pass", "hang", PV_C_CRASH, true },
-		{ "fail", "crash", PV_C_CRASH, true },
-		{ "skip", "crash", PV_C_CRASH, true },
-		{ NULL, "hang", PV_C_CRASH, true },
-		{ "crash", "hang", PV_C_STILL, false },
-		{ "pass", "skip", PV_C_LOST, true },
-		{ "pass", "miss", PV_C_LOST, true },
-		{ "pass", "error", PV_C_LOST, true },
-		{ "xfail", "skip", PV_C_LOST, true },
-		{ "fail", "skip", PV_C_LOST, true },
-		{ NULL, "fail", PV_C_NEW_FAIL, true },
-		{ "skip", "fail", PV_C_NEW_FAIL, true },
-		{ "fail", "pass", PV_C_FIXED, false },
-		{ "crash", "pass", PV_C_FIXED, false },
-		{ "xfail", "pass", PV_C_FIXED, false },
-		{ "xfail", "xpass", PV_C_FIXED, false },
-		{ NULL, "pass", PV_C_NEW, false },
-		{ "skip", "pass", PV_C_NEW, false },
-		{ "error", "xfail", PV_C_NEW, false },
-		{ "pass", NULL, PV_C_GONE, false },
-		{ "skip", NULL, PV_C_GONE, false },
-		{ "fail", "fail", PV_C_STILL, false },
-		{ "fail", "xfail", PV_C_STILL, false },
-		{ "xfail", "xfail", PV_C_STILL, false },
-		{ "skip", "skip", PV_C_SAME, false },
-		{ NULL, "skip", PV_C_SAME, false },
-		{ "skip", "error", PV_C_CHANGED, false },
+		{"pass", "pass", PV_C_SAME, false},      {"pass", "xpass", PV_C_SAME, false},
+		{"pass", "fail", PV_C_REGRESSED, true},  {"xpass", "fail", PV_C_REGRESSED, true},
+		{"pass", "xfail", PV_C_REGRESSED, true}, {"xpass", "xfail", PV_C_REGRESSED, true},
+		{"xfail", "fail", PV_C_REGRESSED, true}, {"pass", "crash", PV_C_CRASH, true},
+		{"pass", "hang", PV_C_CRASH, true},      {"fail", "crash", PV_C_CRASH, true},
+		{"skip", "crash", PV_C_CRASH, true},     {NULL, "hang", PV_C_CRASH, true},
+		{"crash", "hang", PV_C_STILL, false},    {"pass", "skip", PV_C_LOST, true},
+		{"pass", "miss", PV_C_LOST, true},       {"pass", "error", PV_C_LOST, true},
+		{"xfail", "skip", PV_C_LOST, true},      {"fail", "skip", PV_C_LOST, true},
+		{NULL, "fail", PV_C_NEW_FAIL, true},     {"skip", "fail", PV_C_NEW_FAIL, true},
+		{"fail", "pass", PV_C_FIXED, false},     {"crash", "pass", PV_C_FIXED, false},
+		{"xfail", "pass", PV_C_FIXED, false},    {"xfail", "xpass", PV_C_FIXED, false},
+		{NULL, "pass", PV_C_NEW, false},         {"skip", "pass", PV_C_NEW, false},
+		{"error", "xfail", PV_C_NEW, false},     {"pass", NULL, PV_C_GONE, false},
+		{"skip", NULL, PV_C_GONE, false},        {"fail", "fail", PV_C_STILL, false},
+		{"fail", "xfail", PV_C_STILL, false},    {"xfail", "xfail", PV_C_STILL, false},
+		{"skip", "skip", PV_C_SAME, false},      {NULL, "skip", PV_C_SAME, false},
+		{"skip", "error", PV_C_CHANGED, false},
 	};
 
 	(void)state;
@@ -194,8 +178,8 @@ static void repetitions(int side, const char *verdicts[3])
 
 static void flaky_is_a_regression_when_it_never_failed_before(void **state)
 {
-	static const char *steady[] = { "pass", "pass", "pass" }, *flaky[] = { "pass", "fail", "pass" };
-	static const char *red[] = { "fail", "fail", "fail" }, *dies[] = { "pass", "crash", "pass" };
+	static const char *steady[] = {"pass", "pass", "pass"}, *flaky[] = {"pass", "fail", "pass"};
+	static const char *red[] = {"fail", "fail", "fail"}, *dies[] = {"pass", "crash", "pass"};
 
 	(void)state;
 	begin();
@@ -226,8 +210,8 @@ static void flaky_is_a_regression_when_it_never_failed_before(void **state)
 }
 
 /* The numbers of A and B, and whether they count as changed there. */
-static void numbers(bool exact, const char *op, int na, const long *a, int nb, const long *b, long lo,
-		    long hi, bool changed)
+static void numbers(bool exact, const char *op, int na, const long *a, int nb, const long *b,
+		    long lo, long hi, bool changed)
 {
 	begin_on("p", exact);
 	spread(A, op, na, a, lo, hi);
@@ -239,7 +223,7 @@ static void numbers(bool exact, const char *op, int na, const long *a, int nb, c
 
 static void every_number_counts_on_a_deterministic_platform(void **state)
 {
-	static const long x[] = { 1000 }, y[] = { 1001 };
+	static const long x[] = {1000}, y[] = {1001};
 
 	(void)state;
 	numbers(true, "in", 1, x, 1, x, 0, 9999, false);
@@ -249,9 +233,9 @@ static void every_number_counts_on_a_deterministic_platform(void **state)
 
 static void noise_is_no_change_elsewhere(void **state)
 {
-	static const long one[] = { 1000 }, far[] = { 5000 }, three[] = { 1000, 1010, 1005 };
-	static const long near[] = { 1015, 1018, 1019 }, out[] = { 1021, 1050, 1030 };
-	static const long mixed[] = { 1021, 1005, 1030 }, still[] = { 64, 64, 64 }, other[] = { 65 };
+	static const long one[] = {1000}, far[] = {5000}, three[] = {1000, 1010, 1005};
+	static const long near[] = {1015, 1018, 1019}, out[] = {1021, 1050, 1030};
+	static const long mixed[] = {1021, 1005, 1030}, still[] = {64, 64, 64}, other[] = {65};
 
 	(void)state;
 	numbers(false, "in", 1, one, 1, far, 0, 9999, false);
@@ -364,7 +348,8 @@ static void nothing_tested_is_no_success(void **state)
 
 static void a_new_splat_between_cases_is_a_regression(void **state)
 {
-	static const char splat[] = "{\"event\":\"splat\",\"class\":\"BUG\",\"title\":\"BUG: x\",\"text\":\"\"}\n";
+	static const char splat[] =
+		"{\"event\":\"splat\",\"class\":\"BUG\",\"title\":\"BUG: x\",\"text\":\"\"}\n";
 
 	(void)state;
 	begin();
@@ -385,8 +370,8 @@ static void a_new_splat_between_cases_is_a_regression(void **state)
 /* The report in memory; free it. */
 static char *report(bool all, int *status)
 {
-	const struct pv_comparison *const list[] = { c };
-	struct pv_report_opts opts = { .all = all };
+	const struct pv_comparison *const list[] = {c};
+	struct pv_report_opts opts = {.all = all};
 	char *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
@@ -398,23 +383,26 @@ static char *report(bool all, int *status)
 
 static void a_hundred_of_everything(void)
 {
-	static const char *pairs[][2] = { { "pass", "crash" }, { "pass", "fail" },  { "pass", "skip" },
-					  { NULL, "fail" },    { "fail", "pass" },  { NULL, "pass" },
-					  { "pass", NULL },    { "fail", "fail" },  { "pass", "pass" } };
+	static const char *pairs[][2] = {{"pass", "crash"}, {"pass", "fail"}, {"pass", "skip"},
+					 {NULL, "fail"},    {"fail", "pass"}, {NULL, "pass"},
+					 {"pass", NULL},    {"fail", "fail"}, {"pass", "pass"}};
 	char id[200];
 
 	begin();
 	for (size_t k = 0; k < sizeof(pairs) / sizeof(pairs[0]); k++) {
 		for (int i = 0; i < 100; i++) {
-			snprintf(id, sizeof(id), "family/capability/name_%zu_%03d:%s,variant", k, i,
-				 i % 2 ? "a-long-name-of-an-event-that-fills-its-line-to-the-end-and-beyond-it" : "e");
+			snprintf(
+				id, sizeof(id), "family/capability/name_%zu_%03d:%s,variant", k, i,
+				i % 2 ? "a-long-name-of-an-event-that-fills-its-line-to-the-end-and-beyond-it"
+				      : "e");
 			verdict(A, id, pairs[k][0]);
 			if (!pairs[k][1])
 				continue;
 			case_begin(B, id, 0);
 			for (int n = 0; n < 5; n++)
 				number(B, id, 0, "==", 998213, 1000000, 1000000);
-			case_end(B, id, 0, pairs[k][1], "guest panicked: Kernel panic - not syncing: x \\u00e9");
+			case_end(B, id, 0, pairs[k][1],
+				 "guest panicked: Kernel panic - not syncing: x \\u00e9");
 		}
 	}
 	compare();
@@ -485,7 +473,8 @@ static void runs_that_are_hardly_comparable_are_named(void **state)
 	compare();
 	assert_false(c->exact);
 	text = report(false, &status);
-	assert_non_null(strstr(text, "WARNING: hardly comparable: other platform: A arm64, B host"));
+	assert_non_null(
+		strstr(text, "WARNING: hardly comparable: other platform: A arm64, B host"));
 	assert_non_null(strstr(text, "other architecture: A arm64, B x86_64"));
 	assert_non_null(strstr(text, "other pmuvet version: A 0.1, B 0.2"));
 	assert_non_null(strstr(text, "other promises for f: A f 1, B f 2"));
@@ -495,7 +484,7 @@ static void runs_that_are_hardly_comparable_are_named(void **state)
 /* The command with these arguments, its output thrown away. */
 static int command(const char *x, const char *y, const char *z)
 {
-	char *argv[] = { "compare", (char *)x, (char *)y, (char *)z, NULL };
+	char *argv[] = {"compare", (char *)x, (char *)y, (char *)z, NULL};
 	int argc = z ? 4 : y ? 3 : x ? 2 : 1, status, out = dup(1), err = dup(2);
 	int null = open("/dev/null", O_WRONLY);
 

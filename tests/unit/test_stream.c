@@ -157,8 +157,9 @@ static void resume_runs_the_open_case_again(void **state)
 	const struct pv_case_run *c;
 
 	(void)state;
-	assert_int_equal(load(BEGIN CASE COUNT COUNT "{\"event\":\"resume\"}\n" BEGIN CASE COUNT END STOP),
-			 0);
+	assert_int_equal(
+		load(BEGIN CASE COUNT COUNT "{\"event\":\"resume\"}\n" BEGIN CASE COUNT END STOP),
+		0);
 	c = pv_run_find(run, "a/b/c");
 	assert_true(run->complete);
 	assert_int_equal(c->worst, PV_R_PASS);
@@ -218,8 +219,9 @@ static void numbers_use_all_64_bits(void **state)
 static void unknown_events_and_keys_are_skipped(void **state)
 {
 	(void)state;
-	assert_int_equal(load(BEGIN "{\"event\":\"news\",\"rep\":\"x\",\"case\":[[{}]]}\n"
-				    "{\"event\":\"plan\",\"count\":0,\"new\":{\"count\":[1,{}]}}\n" STOP),
+	assert_int_equal(load(BEGIN
+			      "{\"event\":\"news\",\"rep\":\"x\",\"case\":[[{}]]}\n"
+			      "{\"event\":\"plan\",\"count\":0,\"new\":{\"count\":[1,{}]}}\n" STOP),
 			 0);
 	assert_true(run->complete);
 }
@@ -275,7 +277,8 @@ static void lines_are_judged(void **state)
 	refused_line("{\"event\":\"plan\",\"count\":99999999999999999999}", "not JSON");
 	refused_line("{\"event\":\"plan\",\"count\":-1}", "negative");
 	refused_line("{\"event\":\"case_begin\",\"case\":\"a b\",\"rep\":0}", "printable ASCII");
-	refused_line("{\"event\":\"case_begin\",\"case\":\"a\\u001b\",\"rep\":0}", "printable ASCII");
+	refused_line("{\"event\":\"case_begin\",\"case\":\"a\\u001b\",\"rep\":0}",
+		     "printable ASCII");
 	refused_line("{\"event\":\"case_begin\",\"case\":\"\",\"rep\":0}", "1 to");
 	refused_line("{\"event\":\"case_begin\",\"case\":\"a\",\"rep\":-1}", "no repetition");
 	refused_line("{\"event\":\"case_end\",\"case\":\"a\",\"rep\":0,\"verdict\":\"ok\"}",

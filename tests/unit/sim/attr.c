@@ -147,6 +147,8 @@ int sim_attr_check(const union sim_attr *attr)
 		return err;
 	if (bad_companions(attr))
 		return -EINVAL;
+	if (a->freq && sim_broken(SIM_FREQ_REFUSED))
+		return -EINVAL;
 	if (a->freq && a->sample_freq > SIM_MAX_SAMPLERATE && !sim_broken(SIM_FREQ_UNCHECKED))
 		return -EINVAL;
 	if (!a->freq && a->sample_period >> 63 && !sim_broken(SIM_PERIOD_63_OPENS))

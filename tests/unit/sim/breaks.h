@@ -33,10 +33,13 @@
 	X(ID_SWAPPED, "read(2) gives the id of another event", "*/counting/id */ring/fields") \
 	X(ID_NOT_UNIQUE, "read(2) gives every event the same id", "*/counting/id */groups/order") \
 	X(IOC_ID_WRONG, "IOC_ID differs from the id that read(2) gives", "*/counting/id") \
+	X(IOC_ID_REFUSED, "IOC_ID is refused", "*/counting/id */tracepoint/calls") \
+	X(IDS_ZERO, "every id is 0", "*/counting/id */groups/order") \
 	/* toggles */ \
 	X(STARTS_ENABLED, "attr.disabled is ignored", "*/counting/live */toggles/switch */overflow/poll") \
 	X(BORN_OFF, "an event opened without attr.disabled does not count", "*/toggles/born_enabled") \
 	X(ENABLE_IGNORED, "IOC_ENABLE does nothing", "*/toggles/switch") \
+	X(ENABLE_REFUSED, "IOC_ENABLE is refused", "*/errors/ioctl") \
 	X(ENABLE_RESETS, "IOC_ENABLE sets the count to 0", "*/toggles/switch") \
 	X(DISABLE_IGNORED, "IOC_DISABLE does nothing", "*/counting/live */toggles/switch") \
 	X(DISABLE_ADDS_ONE, "IOC_DISABLE changes the count", "*/toggles/switch") \
@@ -71,6 +74,7 @@
 	X(DEFINED_AUX_ACTION, "aux_start_paused is refused with EINVAL", "*/errors/defined") \
 	X(COMPANIONS_UNCHECKED, "attr bits that need one another are accepted alone", "*/errors/attr_rule") \
 	X(TYPE_UNCHECKED, "an unknown PMU type opens", "*/errors/attr_rule") \
+	X(OPEN_REFUSED, "every event is refused with EINVAL", "*/errors/attr_rule */errors/no_interrupt */errors/no_exclude */errors/no_exclude_idle") \
 	X(SW_CONFIG_UNCHECKED, "an unknown software event opens", "*/errors/attr_rule */errors/config") \
 	X(BRANCH_ACCEPTED, "a branch stack is accepted where there are no branch records", "*/errors/branch_stack */errors/attr_rule") \
 	X(EXCLUDE_IDLE_ACCEPTED, "PMUv3 accepts exclude_idle", "*/errors/no_exclude_idle") \
@@ -87,9 +91,11 @@
 	X(CPU_UNCHECKED, "an absurd CPU number opens", "*/errors/target") \
 	X(GROUP_FD_EINVAL, "a bad group_fd gives EINVAL", "*/errors/target */groups/refused") \
 	X(FREQ_UNCHECKED, "a frequency above the sysctl is accepted", "*/errors/frequency") \
+	X(FREQ_REFUSED, "every frequency is refused", "*/errors/frequency") \
 	X(PERIOD_63_OPENS, "a sample_period with bit 63 opens", "*/errors/attr_rule") \
 	X(RESET_ENABLES, "IOC_RESET enables the event", "*/toggles/reset") \
 	X(COUNT_DRIFTS, "one in ten thousand hardware occurrences counts twice", "*/counting/loop") \
+	X(CYCLES_SLOW, "cycles run eight times too slow", "*/counting/loop") \
 	X(SIGTRAP_CPU_ACCEPTED, "sigtrap without a task opens", "*/errors/target") \
 	X(INHERIT_READ_ACCEPTED, "inherit with SAMPLE_READ but without TID opens", "*/errors/attr_rule") \
 	/* sysfs */ \
@@ -106,22 +112,31 @@
 	X(SYSFS_EVENT_TOO_LARGE, "an event string's value does not fit in its field", "*/sysfs/events") \
 	X(SYSFS_EVENT_REFUSED, "an event that sysfs names does not open", "*/sysfs/events") \
 	X(SYSFS_CPUMASK_BAD, "cpus names CPUs that are not there", "*/sysfs/cpus") \
+	X(SYSFS_CPUMASK_GARBAGE, "cpus is no list of CPUs", "*/sysfs/cpus") \
+	X(SYSFS_EMPTY, "event_source has no device", "*/sysfs/type") \
+	X(SYSFS_FORMAT_GONE, "format fields are gone", "*/sysfs/fields") \
 	X(SYSFS_CAPS_TEXT, "a capability is not a number", "*/sysfs/caps") \
 	/* tracepoint */ \
 	X(TP_FIRES_FOR_OTHERS, "a syscall tracepoint fires for every system call", "*/tracepoint/silent") \
 	X(RAW_ID_WRONG, "the raw data carry another tracepoint's id", "*/tracepoint/raw") \
 	X(RAW_EMPTY, "the raw data have size 0", "*/tracepoint/raw") \
+	X(RAW_PID_WRONG, "the raw data name another thread", "*/tracepoint/raw") \
 	X(SET_OUTPUT_IGNORED, "SET_OUTPUT answers 0 and does nothing", "*/tracepoint/calls") \
 	X(SET_OUTPUT_UNCHECKED, "SET_OUTPUT accepts any pair of events", "*/errors/ioctl") \
+	X(SET_OUTPUT_REFUSED, "SET_OUTPUT is always refused", "*/tracepoint/calls") \
+	X(SET_OUTPUT_FD_UNCHECKED, "SET_OUTPUT to no event is accepted", "*/errors/ioctl") \
+	X(PAUSE_UNCHECKED, "PAUSE_OUTPUT without a ring is accepted", "*/errors/ioctl") \
 	/* ring */ \
 	X(SAMPLES_MISSING, "no sample reaches the ring", "*/ring/law */ring/clock") \
 	X(SAMPLES_SKIP, "every third overflow has no sample", "*/ring/law */ring/law_counter") \
 	X(SAMPLE_TWICE, "every sample is written twice", "*/ring/law") \
-	X(FIRST_PERIOD_SHORT, "the first period is one too short", "*/overflow/refresh */ring/law") \
-	X(FIRST_PERIOD_LONG, "the first period is one too long", "*/ring/law") \
+	X(FIRST_PERIOD_SHORT, "the first period is one too short", "*/overflow/refresh */groups/sample_read") \
+	X(FIRST_PERIOD_LONG, "the first period is one too long", "*/overflow/refresh */groups/sample_read") \
 	X(PERIOD_CUT, "a period is cut to 32 bits", "*/overflow/never") \
 	X(HEAD_GOES_BACK, "data_head goes back", "*/ring/wrap */ring/lost") \
 	X(RECORD_SIZE_ODD, "the size of a record is not a multiple of 8", "*/ring/law") \
+	X(SAMPLE_LONGER, "a sample is a word longer than its fields", "*/ring/fields") \
+	X(RECORD_UNKNOWN, "records of unknown type are in the ring", "*/ring/fields") \
 	X(SAMPLE_PERIOD_WRONG, "PERIOD in a sample is one too large", "*/ring/periods") \
 	X(SAMPLE_TID_WRONG, "pid and tid in a sample are another task's", "*/ring/fields") \
 	X(SAMPLE_TIME_FALLS, "TIME in samples goes back", "*/ring/fields") \
@@ -134,26 +149,32 @@
 	X(RING_OVERWRITES, "a full ring overwrites what was not read", "*/ring/lost") \
 	X(LOST_RECORD_MISSING, "no LOST record is written", "*/ring/lost") \
 	X(LOST_RECORD_SHORT, "a LOST record says one too few", "*/ring/lost") \
+	X(LOST_RECORD_SPURIOUS, "a LOST record tells of what is not lost", "*/ring/wrap */ring/clock") \
 	X(LOST_RECORD_ID, "a LOST record has another event's id", "*/ring/lost") \
 	X(FORMAT_LOST_ZERO, "PERF_FORMAT_LOST reads 0", "*/ring/lost_format") \
 	X(FORMAT_LOST_DOUBLE, "PERF_FORMAT_LOST counts twice", "*/ring/lost_format") \
+	X(FORMAT_LOST_STARTS_ONE, "PERF_FORMAT_LOST starts at 1", "*/ring/lost_format") \
 	X(CLOCK_ONE_SAMPLE, "a clock event's timer fires once", "*/ring/clock") \
 	X(CLOCK_SAMPLES_TOO_MANY, "a clock event samples ten times too often", "*/ring/clock") \
 	/* overflow */ \
-	X(SIGNAL_EXTRA, "one signal too many", "*/overflow/signals */overflow/signal_per_sample") \
-	X(SIGNAL_MISSING, "one signal too few", "*/overflow/signals") \
+	X(SIGNAL_EXTRA, "one signal too many", "*/overflow/signals* */overflow/signal_per_sample") \
+	X(SIGNAL_MISSING, "one signal too few", "*/overflow/signals*") \
+	X(SIGNAL_HUP, "every signal is POLL_HUP", "*/overflow/signals*") \
 	X(SIGNAL_WRONG_NUMBER, "F_SETSIG is ignored", "*/overflow/signals") \
-	X(SI_FD_WRONG, "si_fd is another descriptor", "*/overflow/signals") \
-	X(REFRESH_ONE_MORE, "IOC_REFRESH(n) lets n + 1 overflows pass", "*/overflow/refresh") \
-	X(REFRESH_NO_HUP, "the last overflow of IOC_REFRESH is no POLL_HUP", "*/overflow/refresh") \
-	X(REFRESH_GOES_ON, "the event is not disabled after IOC_REFRESH's last", "*/overflow/refresh") \
-	X(REFRESH_LAST, "an event that IOC_REFRESH ended does not start again", "*/overflow/refresh_again") \
+	X(SI_FD_WRONG, "si_fd is another descriptor", "*/overflow/signals*") \
+	X(REFRESH_ONE_MORE, "IOC_REFRESH(n) lets n + 1 overflows pass", "*/overflow/refresh */overflow/refresh_breakpoint") \
+	X(REFRESH_NO_HUP, "the last overflow of IOC_REFRESH is no POLL_HUP", "*/overflow/refresh */overflow/refresh_breakpoint") \
+	X(REFRESH_GOES_ON, "the event is not disabled after IOC_REFRESH's last", "*/overflow/refresh */overflow/refresh_breakpoint") \
+	X(REFRESH_LAST, "an event that IOC_REFRESH ended does not start again", "*/overflow/refresh_again*") \
+	X(REFRESH_REFUSED, "IOC_REFRESH is refused", "*/overflow/refresh */overflow/refresh_breakpoint */overflow/refresh_again*") \
+	X(REFRESH_ONCE, "a second IOC_REFRESH is refused", "*/overflow/refresh_again*") \
 	X(REFRESH_UNCHECKED, "IOC_REFRESH works on counting and inherited events", "*/overflow/refresh_refused") \
 	X(POLL_NO_IN, "poll never says POLLIN", "*/overflow/poll") \
 	X(POLL_ALWAYS_IN, "poll always says POLLIN", "*/overflow/poll") \
 	X(POLL_STICKS, "poll does not take POLLIN away", "*/overflow/poll") \
 	X(POLL_NO_HUP, "poll does not tell that the monitored task is gone", "*/overflow/hup") \
 	X(PERIOD_IGNORED, "IOC_PERIOD does nothing", "*/overflow/period") \
+	X(PERIOD_REFUSED, "IOC_PERIOD is refused", "*/overflow/period */overflow/period_counter") \
 	X(PERIOD_LATE, "IOC_PERIOD waits for the old period to end", "*/overflow/period */overflow/period_counter") \
 	X(PERIOD_0_ACCEPTED, "IOC_PERIOD accepts 0", "*/overflow/period_refused") \
 	X(PERIOD_63_ACCEPTED, "IOC_PERIOD accepts bit 63", "*/overflow/period_refused") \
@@ -171,7 +192,10 @@
 	X(MODIFY_CLEARS, "MODIFY_ATTRIBUTES loses the count", "*/breakpoint/modify") \
 	X(MODIFY_UNCHECKED, "MODIFY_ATTRIBUTES accepts other changes", "*/breakpoint/modify_refused") \
 	X(MODIFY_OTHER_ACCEPTED, "MODIFY_ATTRIBUTES works on other events", "*/breakpoint/modify_refused") \
+	X(MODIFY_REFUSED, "MODIFY_ATTRIBUTES is always refused", "*/breakpoint/modify") \
+	X(MODIFY_TYPE_ACCEPTED, "MODIFY_ATTRIBUTES accepts another type", "*/breakpoint/modify_refused") \
 	X(BP_SLOT_LEAKED, "close does not give the slot back", "*/breakpoint/slots") \
+	X(BP_SLOT_LEAKED_LATER, "close gives a slot back only at first", "*/breakpoint/slots") \
 	X(BP_SLOTS_UNLIMITED, "there is no end of slots", "*/breakpoint/slots") \
 	X(BP_SLOTS_EBUSY, "full slots give EBUSY", "*/breakpoint/slots") \
 	X(BP_SLOTS_SPLIT, "execution and data breakpoints have slots of their own", "*/breakpoint/slots_shared") \
@@ -185,9 +209,12 @@
 	/* groups */ \
 	X(GROUP_INCOHERENT, "siblings lag one behind in a group read", "*/groups/coherent") \
 	X(GROUP_NR_WRONG, "nr of a group read is one too large", "*/groups/coherent") \
+	X(GROUP_READ_CUT, "a group read ends after 60 members", "*/groups/unlimited") \
+	X(GROUP_CLOSED_BY_REFUSAL, "a refused sibling closes the group", "*/groups/refused") \
 	X(GROUP_ORDER_REVERSED, "a group read gives the members backwards", "*/groups/order") \
 	X(SAMPLE_READ_WRONG, "the READ block of a sample differs from the count", "*/groups/sample_read") \
 	X(READ_SIZE_UNCHECKED, "a read into a small buffer gives what fits", "*/groups/small_buffer") \
+	X(READ_SHORT, "a read gives a word too few", "*/groups/small_buffer */groups/read_limit") \
 	X(GROUP_SIZE_UNCHECKED, "a group whose read is above 16 KiB is accepted", "*/groups/read_limit") \
 	X(GROUP_NESTED, "a sibling may lead", "*/groups/refused") \
 	X(GROUP_INHERIT_MIXED, "a sibling's inherit may differ from the leader's", "*/groups/refused") \

@@ -21,6 +21,7 @@ static struct sim_event *new_event(void)
 	ev = &sim->event[i];
 	memset(ev, 0, sizeof(*ev));
 	ev->leader = i;
+	ev->lost = sim_broken(SIM_FORMAT_LOST_STARTS_ONE);
 	ev->parent = ev->ring = -1;
 	ev->id = sim->next_id++;
 	return ev;
@@ -40,7 +41,7 @@ static int find_target(pid_t pid, int *task)
 	return 0;
 }
 
-static int check_group(struct sim_event *ev, struct sim_event *leader)
+static int check_member(struct sim_event *ev, struct sim_event *leader)
 {
 	const struct perf_event_attr *a = &ev->attr.a, *l = &leader->attr.a;
 
@@ -63,6 +64,16 @@ static int check_group(struct sim_event *ev, struct sim_event *leader)
 	if (!sim_group_fits(leader, ev))
 		return sim_broken(SIM_GROUP_LIMIT_ENOSPC) ? -ENOSPC : -EINVAL;
 	return 0;
+}
+
+static int check_group(struct sim_event *ev, struct sim_event *leader)
+{
+	int err = check_member(ev, leader);
+
+	if (sim_broken(SIM_GROUP_CLOSED_BY_REFUSAL) && leader->refused_one)
+		return -EINVAL;
+	leader->refused_one |= err != 0;
+	return err;
 }
 
 /* perf_event_validate_size(): a read of the group must stay below 16 KiB. */

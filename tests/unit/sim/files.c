@@ -69,6 +69,7 @@ static const struct {
 	{SIM_SYSFS_EVENT_REFUSED, {DEVICES "/msr/events/tsc", "event=0x77" LINE}},
 	{SIM_SYSFS_CPUMASK_BAD, {DEVICES "/armv8_pmuv3/cpus", "0-9999" LINE}},
 	{SIM_SYSFS_CPUMASK_EMPTY, {DEVICES "/armv8_pmuv3/cpus", LINE}},
+	{SIM_SYSFS_CPUMASK_GARBAGE, {DEVICES "/armv8_pmuv3/cpus", "0;1" LINE}},
 	{SIM_SYSFS_CAPS_TEXT, {DEVICES "/armv8_pmuv3/caps/slots", "many" LINE}},
 };
 
@@ -157,6 +158,8 @@ long sim_file(const char *path, char *buf, size_t size)
 
 		if (strcmp(files[i].path, path))
 			continue;
+		if (sim_broken(SIM_SYSFS_FORMAT_GONE) && strstr(path, "/format/"))
+			return -ENOENT;
 		len = strlen(text) < size ? strlen(text) : size - 1;
 		memcpy(buf, text, len);
 		buf[len] = 0;
@@ -176,6 +179,8 @@ long sim_dir(const char *path, char (*names)[256], size_t max)
 
 	if (!simulated(path))
 		return -ENOSYS;
+	if (sim_broken(SIM_SYSFS_EMPTY))
+		return 0;
 	for (size_t i = 0; i < COUNT(files); i++) {
 		const char *rest = files[i].path + len;
 		size_t part, k = 0;

@@ -66,6 +66,8 @@ static long refresh(struct sim_event *ev, unsigned long n)
 {
 	if (!sim_sampling(ev) || ev->attr.a.inherit)
 		return sim_broken(SIM_REFRESH_UNCHECKED) ? 0 : -EINVAL;
+	if (sim_broken(SIM_REFRESH_REFUSED) || (sim_broken(SIM_REFRESH_ONCE) && ev->refreshed))
+		return -EINVAL;
 	ev->limit += n + (n && sim_broken(SIM_REFRESH_ONE_MORE));
 	if (!ev->refreshed || !sim_broken(SIM_REFRESH_LAST))
 		ev->state = SIM_ON;
@@ -84,6 +86,8 @@ static long set_period(struct sim_event *ev, uint64_t value)
 	if (value >> 63)
 		return sim_broken(SIM_PERIOD_63_ACCEPTED) ? 0 : -EINVAL;
 	if (ev->attr.a.freq && value > SIM_MAX_SAMPLERATE)
+		return -EINVAL;
+	if (sim_broken(SIM_PERIOD_REFUSED))
 		return -EINVAL;
 	if (sim_broken(SIM_PERIOD_IGNORED))
 		return 0;
@@ -137,8 +141,10 @@ static long modify(struct sim_event *ev, struct perf_event_attr *user)
 
 	if (err)
 		return err;
-	if (attr.a.type != ev->attr.a.type)
+	if (sim_broken(SIM_MODIFY_REFUSED))
 		return -EINVAL;
+	if (attr.a.type != ev->attr.a.type)
+		return sim_broken(SIM_MODIFY_TYPE_ACCEPTED) ? 0 : -EINVAL;
 	if (attr.a.type != PERF_TYPE_BREAKPOINT)
 		return sim_broken(SIM_MODIFY_OTHER_ACCEPTED) ? 0 : -EOPNOTSUPP;
 	/* perf_event_modify_breakpoint(): off, and on again only by the attr, refused or not. */
@@ -153,8 +159,10 @@ static long set_output(struct sim_event *ev, int fd)
 {
 	struct sim_event *to = sim_event_of(fd);
 
+	if (sim_broken(SIM_SET_OUTPUT_REFUSED))
+		return -EINVAL;
 	if (fd != -1 && !to)
-		return -EBADF;
+		return sim_broken(SIM_SET_OUTPUT_FD_UNCHECKED) ? 0 : -EBADF;
 	if (sim_broken(SIM_SET_OUTPUT_IGNORED))
 		return 0;
 	return sim_set_output(ev, to);
@@ -163,7 +171,7 @@ static long set_output(struct sim_event *ev, int fd)
 static long pause_output(struct sim_event *ev, unsigned long on)
 {
 	if (ev->ring < 0)
-		return -EINVAL;
+		return sim_broken(SIM_PAUSE_UNCHECKED) ? 0 : -EINVAL;
 	sim->ring[ev->ring].paused = on;
 	return 0;
 }
@@ -172,7 +180,7 @@ long sim_ioctl(struct sim_event *ev, unsigned long request, unsigned long arg)
 {
 	switch (request) {
 	case PERF_EVENT_IOC_ENABLE:
-		return for_group(ev, arg, enable);
+		return sim_broken(SIM_ENABLE_REFUSED) ? -EINVAL : for_group(ev, arg, enable);
 	case PERF_EVENT_IOC_DISABLE:
 		return for_group(ev, arg, disable);
 	case PERF_EVENT_IOC_RESET:
@@ -184,8 +192,9 @@ long sim_ioctl(struct sim_event *ev, unsigned long request, unsigned long arg)
 	case PERF_EVENT_IOC_SET_OUTPUT:
 		return set_output(ev, (int)arg);
 	case PERF_EVENT_IOC_ID:
-		*(uint64_t *)arg = ev->id + sim_broken(SIM_IOC_ID_WRONG);
-		return 0;
+		*(uint64_t *)arg =
+			sim_broken(SIM_IDS_ZERO) ? 0 : ev->id + sim_broken(SIM_IOC_ID_WRONG);
+		return sim_broken(SIM_IOC_ID_REFUSED) ? -EINVAL : 0;
 	case PERF_EVENT_IOC_PAUSE_OUTPUT:
 		return pause_output(ev, arg);
 	case PERF_EVENT_IOC_MODIFY_ATTRIBUTES:

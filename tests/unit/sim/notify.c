@@ -23,7 +23,7 @@ void sim_overflow(struct sim_event *ev, const struct sim_place *at, uint64_t per
 		sim_sample(ev, at, period);
 	if (!top->async)
 		return;
-	if (hup && !sim_broken(SIM_REFRESH_NO_HUP))
+	if ((hup && !sim_broken(SIM_REFRESH_NO_HUP)) || sim_broken(SIM_SIGNAL_HUP))
 		top->pending_hup++;
 	else
 		top->pending_in++;

@@ -221,6 +221,9 @@ int sim_pmu_init(struct sim_event *ev)
 	uint32_t type = ev->attr.a.type;
 	int err = sim_broken(SIM_TYPE_UNCHECKED) ? 0 : -ENOENT;
 
+	if (sim_broken(SIM_OPEN_REFUSED))
+		return -EINVAL;
+
 	ev->class = SIM_SWEVENT;
 	for (size_t i = 0; i < sizeof(pmus) / sizeof(pmus[0]); i++) {
 		if (pmus[i].name ? type == sim_pmu_type(pmus[i].name) : type == pmus[i].type) {
@@ -233,8 +236,10 @@ int sim_pmu_init(struct sim_event *ev)
 
 void sim_pmu_release(struct sim_event *ev)
 {
-	if (!sim_broken(SIM_BP_SLOT_LEAKED))
-		ev->bp_slot = false;
+	if (sim_broken(SIM_BP_SLOT_LEAKED) ||
+	    (sim_broken(SIM_BP_SLOT_LEAKED_LATER) && sim_index(ev) > SIM_BP_SLOTS))
+		return;
+	ev->bp_slot = false;
 }
 
 bool sim_is_hardware(const struct sim_event *ev)

@@ -36,6 +36,8 @@ static uint64_t read_id(const struct sim_event *ev)
 {
 	if (sim_broken(SIM_ID_SWAPPED))
 		return ev->id ^ 1;
+	if (sim_broken(SIM_IDS_ZERO))
+		return 0;
 	return sim_broken(SIM_ID_NOT_UNIQUE) ? 7 : ev->id;
 }
 
@@ -70,6 +72,8 @@ static unsigned int read_group(struct sim_event *ev, uint64_t *out, unsigned int
 
 	for (struct sim_event *m = leader; m; m = sim_next_member(leader, m))
 		members++;
+	if (sim_broken(SIM_GROUP_READ_CUT) && members > 60)
+		members = 60;
 	*nr = members + sim_broken(SIM_GROUP_NR_WRONG);
 	if (format & PERF_FORMAT_TOTAL_TIME_ENABLED)
 		*out++ = t.enabled, n++;
@@ -120,6 +124,8 @@ long sim_read(struct sim_event *ev, void *buf, size_t len)
 	if (ev->state == SIM_ERROR)
 		return 0;
 	n = sim_read_block(ev, block, sizeof(block) / 8);
+	if (n > 1 && sim_broken(SIM_READ_SHORT))
+		n--;
 	if (len < n * 8) {
 		if (!sim_broken(SIM_READ_SIZE_UNCHECKED))
 			return -ENOSPC;

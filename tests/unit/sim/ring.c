@@ -205,14 +205,16 @@ static void output(struct sim_ring *rb, struct sim_event *ev, const struct sim_r
 	struct perf_event_mmap_page *up = (struct perf_event_mmap_page *)rb->page;
 	struct sim_record lost = {.n = 1};
 	size_t len = r->n * 8;
+	bool tell_lost = rb->lost || (sim_broken(SIM_LOST_RECORD_SPURIOUS) && rb->head > 200);
 
 	if (rb->paused) {
 		lose(rb, ev);
 		return;
 	}
-	if (rb->lost) {
+	if (tell_lost) {
 		add(&lost, ev->id + sim_broken(SIM_LOST_RECORD_ID));
-		add(&lost, rb->lost - sim_broken(SIM_LOST_RECORD_SHORT));
+		add(&lost, rb->lost - sim_broken(SIM_LOST_RECORD_SHORT) +
+				   sim_broken(SIM_LOST_RECORD_SPURIOUS));
 		add_trailer(&lost, ev);
 		close_record(&lost, PERF_RECORD_LOST, 0);
 		len += lost.n * 8;
@@ -221,7 +223,7 @@ static void output(struct sim_ring *rb, struct sim_event *ev, const struct sim_r
 		lose(rb, ev);
 		return;
 	}
-	if (rb->lost && !sim_broken(SIM_LOST_RECORD_MISSING))
+	if (tell_lost && !sim_broken(SIM_LOST_RECORD_MISSING))
 		put_bytes(rb, lost.word, lost.n * 8);
 	rb->lost = 0;
 	put_bytes(rb, r->word, r->n * 8);
@@ -251,7 +253,7 @@ static void add_raw(struct sim_record *r, const struct sim_event *ev)
 	uint32_t id = ev->attr.a.config + sim_broken(SIM_RAW_ID_WRONG);
 
 	add(r, pair(sim_broken(SIM_RAW_EMPTY) ? 0 : 12, id & 0xffff));
-	add(r, pair(sim->task[sim_self].pid, 0));
+	add(r, pair(sim->task[sim_self].pid + sim_broken(SIM_RAW_PID_WRONG), 0));
 }
 
 /* Fields behind READ that this machine has nothing to say about: one zero word each. */
@@ -317,7 +319,9 @@ void sim_sample(struct sim_event *ev, const struct sim_place *at, uint64_t perio
 	rb = &sim->ring[top->ring];
 	r.n = 1;
 	add_fields(&r, ev, at, period);
-	close_record(&r, PERF_RECORD_SAMPLE,
+	if (sim_broken(SIM_SAMPLE_LONGER))
+		add(&r, 0);
+	close_record(&r, sim_broken(SIM_RECORD_UNKNOWN) && rb->head > 200 ? 99 : PERF_RECORD_SAMPLE,
 		     at->kernel ? PERF_RECORD_MISC_KERNEL : PERF_RECORD_MISC_USER);
 	output(rb, top, &r);
 	if (sim_broken(SIM_SAMPLE_TWICE))

@@ -64,7 +64,7 @@ struct sim_event {
 	uint64_t child_count, child_enabled, child_running; /* of exited children */
 	uint64_t period, last_period;
 	int64_t left; /* negative: occurrences until the next overflow */
-	bool refreshed;
+	bool refreshed, refused_one; /* for what is broken by what was before */
 	int limit;    /* IOC_REFRESH */
 	bool async;
 	int signo, async_fd;
