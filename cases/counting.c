@@ -34,6 +34,24 @@ static struct pv_window measure_until_it_ran(struct pv_test *t, struct pv_ev *ev
 	return w;
 }
 
+/*
+ * Times are judged and not recorded: they are never the same twice, not even under icount, where
+ * the clock's phase depends on when the host takes the results.
+ */
+static void expect_time(struct pv_test *t, const char *name, bool ok, uint64_t enabled,
+			uint64_t running)
+{
+	if (!pv_expect(t, name, ok))
+		pv_message(t, "%s: enabled %llu ns, running %llu ns", name,
+			   (unsigned long long)enabled, (unsigned long long)running);
+}
+
+static void expect_ran(struct pv_test *t, const struct pv_window *w)
+{
+	expect_time(t, "it was on its counter", w->running && w->running <= w->enabled, w->enabled,
+		    w->running);
+}
+
 PV_CASE(counting, live,
 	.each = "event[live] mode[single,group,sw-leader,inherit,pinned,exclusive,task-cpu,cpu]",
 	.about = "an event counts nothing before enable, what is due while it runs and nothing after disable")
@@ -49,7 +67,7 @@ PV_CASE(counting, live,
 	w = pv_measure(t, ev, n);
 	pv_expect_window(t, &w, n);
 	pv_work(t, n);
-	pv_expect_eq(t, "count after disable", pv_read(t, ev).value, w.value);
+	pv_expect_eq(t, "count since disable", pv_read(t, ev).value - w.value, 0);
 }
 
 PV_CASE(counting, zero,
@@ -64,7 +82,7 @@ PV_CASE(counting, zero,
 	ev = pv_open_case(t);
 	w = measure_until_it_ran(t, ev, n);
 	pv_expect_window(t, &w, n);
-	pv_expect_in(t, "time running", w.running, 1, w.enabled);
+	expect_ran(t, &w);
 }
 
 PV_CASE(counting, exact,
@@ -80,7 +98,7 @@ PV_CASE(counting, exact,
 	for (int round = 0; round < 2; round++) {
 		w = pv_measure(t, ev, n);
 		pv_expect_window(t, &w, n);
-		pv_expect_eq(t, "count read again", pv_read(t, ev).value, w.value);
+		pv_expect_eq(t, "count since the first read", pv_read(t, ev).value - w.value, 0);
 	}
 	pv_reset(t, ev);
 	pv_expect_eq(t, "count after reset", pv_read(t, ev).value, 0);
@@ -137,7 +155,7 @@ PV_CASE(counting, exclude,
 	w = measure_until_it_ran(t, ev, n);
 	pv_expect_window(t, &w, n);
 	/* A count of 0 is no proof unless the event was on its counter. */
-	pv_expect_in(t, "time running", w.running, 1, w.enabled);
+	expect_ran(t, &w);
 }
 
 /* The same event three times in a group: whole, user part, kernel part. */
@@ -202,54 +220,52 @@ PV_CASE(counting, additive_loop,
 }
 
 /* Works until time_enabled is beyond `from`. */
-static struct pv_count work_past(struct pv_test *t, struct pv_ev *ev, uint64_t from)
+static void work_past(struct pv_test *t, struct pv_ev *ev, uint64_t from)
 {
-	struct pv_count c = {0};
-
-	for (int i = 0; i < WINDOWS && c.enabled <= from; i++) {
+	for (int i = 0; i < WINDOWS; i++) {
 		pv_work(t, 1);
-		c = pv_read(t, ev);
+		if (pv_read(t, ev).enabled > from)
+			break;
 	}
-	return c;
 }
 
 /* Software events are never without their counter. */
-static void expect_running(struct pv_test *t, const struct pv_count *c)
+static bool running_fits(struct pv_test *t, const struct pv_count *c)
 {
 	if (pv_pmu(t)->caps & PV_CAP_SOFTWARE)
-		pv_expect_eq(t, "time running", c->running, c->enabled);
-	else
-		pv_expect_in(t, "time running", c->running, 1, c->enabled);
+		return c->running == c->enabled;
+	return c->running && c->running <= c->enabled;
 }
 
 PV_CASE(counting, times,
 	.each = "event[live] mode[single,cpu]",
 	.about = "time_enabled and time_running grow while the event is enabled and stand while it is not")
 {
+	const uint64_t absurd = 3600ull * 1000000000;
 	struct pv_ev *ev = pv_open_case(t);
-	struct pv_count first, off, second;
+	struct pv_count on, off;
 
 	pv_work(t, 1);
 	off = pv_read(t, ev);
 	pv_expect_eq(t, "time enabled before enable", off.enabled, 0);
 	pv_expect_eq(t, "time running before enable", off.running, 0);
-	pv_enable(t, ev);
-	work_past(t, ev, 0);
-	pv_disable(t, ev);
-	first = pv_read(t, ev);
-	pv_expect_in(t, "time enabled", first.enabled, 1, UINT64_MAX / 2);
-	expect_running(t, &first);
-	pv_work(t, pv_work_some(pv_event(t)));
-	off = pv_read(t, ev);
-	pv_expect_eq(t, "time enabled while off", off.enabled, first.enabled);
-	pv_expect_eq(t, "time running while off", off.running, first.running);
-	pv_enable(t, ev);
-	work_past(t, ev, first.enabled);
-	pv_disable(t, ev);
-	second = pv_read(t, ev);
-	pv_expect_in(t, "time enabled the second time", second.enabled, first.enabled + 1,
-		     UINT64_MAX / 2);
-	expect_running(t, &second);
+	for (int round = 0; round < 2; round++) {
+		uint64_t before = off.enabled;
+
+		pv_enable(t, ev);
+		work_past(t, ev, before);
+		pv_disable(t, ev);
+		on = pv_read(t, ev);
+		expect_time(t, "time enabled grew", on.enabled > before && on.enabled < absurd,
+			    on.enabled, on.running);
+		expect_time(t, "time running fits", running_fits(t, &on), on.enabled, on.running);
+		pv_work(t, pv_work_some(pv_event(t)));
+		off = pv_read(t, ev);
+		expect_time(t, "time enabled stands while off", off.enabled == on.enabled,
+			    off.enabled, off.running);
+		expect_time(t, "time running stands while off", off.running == on.running,
+			    off.enabled, off.running);
+	}
 }
 
 PV_CASE(counting, id,

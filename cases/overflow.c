@@ -91,7 +91,7 @@ PV_CASE(overflow, signal_per_sample,
 	pv_disable(t, ev);
 	samples = take_samples(t, ev);
 	pv_expect(t, "five signals or more", signals->count >= 5);
-	/* When the timer's interrupt is late it takes two samples at once, and signals both as one. */
+	/* A late timer interrupt takes two samples at once, and signals both as one. */
 	pv_expect(t, "a sample for every signal", samples >= (uint64_t)signals->count);
 	if (pv_deterministic(t))
 		pv_expect_eq(t, "samples without a signal", samples - signals->count, 0);
@@ -277,7 +277,7 @@ PV_CASE(overflow, period_counter,
 
 	period = run(t, pv_open(t, &attr, 0, -1, NULL, 0), units) / 10;
 	if (pv_pmu(t)->caps & PV_CAP_SOFTWARE)
-		period = 1; /* what a software event owes of an older, longer one is its own affair */
+		period = 1; /* a software event owes the rest of an older, longer one */
 	else if (period < 1000)
 		pv_skip(t, PV_ABSENT, "the workload makes %s count too little to sample",
 			pv_event(t)->name);

@@ -29,12 +29,18 @@ static uint64_t count(struct pv_test *t, struct pv_ev *ev)
 /* One round of work was counted on top of `before`: exactly where the event is exact. */
 static void expect_moved(struct pv_test *t, const char *name, struct pv_ev *ev, uint64_t before)
 {
-	uint64_t due = pv_work_some(pv_event(t)) * pv_event(t)->per;
+	uint64_t now = count(t, ev);
 
 	if (pv_event(t)->relation == PV_REL_EXACT)
-		pv_expect_eq(t, name, count(t, ev), before + due);
+		pv_expect_eq(t, name, now - before, pv_work_some(pv_event(t)) * pv_event(t)->per);
 	else
-		pv_expect_in(t, name, count(t, ev), before + 1, UINT64_MAX);
+		pv_expect(t, name, now > before);
+}
+
+/* Not one occurrence more than at `before`. */
+static void expect_stood(struct pv_test *t, const char *name, struct pv_ev *ev, uint64_t before)
+{
+	pv_expect_eq(t, name, count(t, ev) - before, 0);
 }
 
 /* No evidence of its own: writing that down would be in the window. */
@@ -78,10 +84,10 @@ PV_CASE(toggles, switch,
 	expect_moved(t, "count after enable", ev, 0);
 	before = count(t, ev);
 	work(t);
-	pv_expect_eq(t, "count while off", count(t, ev), before);
+	expect_stood(t, "count while off", ev, before);
 	pv_disable(t, ev);
 	work(t);
-	pv_expect_eq(t, "count after a second disable", count(t, ev), before);
+	expect_stood(t, "count after a second disable", ev, before);
 
 	pv_enable(t, ev);
 	pv_enable(t, ev);
@@ -90,7 +96,7 @@ PV_CASE(toggles, switch,
 	expect_moved(t, "count after enable twice", ev, before);
 	before = count(t, ev);
 	work(t);
-	pv_expect_eq(t, "count after enable twice and one disable", count(t, ev), before);
+	expect_stood(t, "count after enable twice and one disable", ev, before);
 }
 
 PV_CASE(toggles, born_enabled,
@@ -105,11 +111,7 @@ PV_CASE(toggles, born_enabled,
 	ev = pv_open(t, &attr, 0, -1, NULL, 0);
 	work(t);
 	must_ioctl(t, ev, PERF_EVENT_IOC_DISABLE, 0);
-	/* What our own way out of the open makes of some events is on top. */
-	pv_expect_in(t, "count", count(t, ev), 1, UINT64_MAX);
-	if (pv_event(t)->relation == PV_REL_EXACT)
-		pv_expect_eq(t, "exact count", count(t, ev),
-			     pv_work_some(pv_event(t)) * pv_event(t)->per);
+	expect_moved(t, "count", ev, 0);
 }
 
 /* Is the count lower behind a RESET of the running event than before? */
@@ -142,8 +144,9 @@ PV_CASE(toggles, reset,
 	must_ioctl(t, ev, PERF_EVENT_IOC_RESET, 0);
 	after = pv_read(t, ev);
 	pv_expect_eq(t, "count after reset", after.value, 0);
-	pv_expect_eq(t, "time enabled after reset", after.enabled, before.enabled);
-	pv_expect_eq(t, "time running after reset", after.running, before.running);
+	/* Judged, not recorded: no two runs have the same times. */
+	pv_expect(t, "time enabled is left", after.enabled == before.enabled);
+	pv_expect(t, "time running is left", after.running == before.running);
 	work(t);
 	pv_expect_eq(t, "count after reset, off", count(t, ev), 0);
 
@@ -185,7 +188,7 @@ PV_CASE(toggles, group_flag,
 	must_ioctl(t, leader, PERF_EVENT_IOC_ENABLE, 0);
 	work(t);
 	must_ioctl(t, leader, PERF_EVENT_IOC_DISABLE, 0);
-	pv_expect_eq(t, "sibling after the group was disabled", count(t, sibling), before);
+	expect_stood(t, "sibling after the group was disabled", sibling, before);
 
 	must_ioctl(t, sibling, PERF_EVENT_IOC_RESET, PERF_IOC_FLAG_GROUP);
 	pv_expect_eq(t, "leader, group reset", count(t, leader), 0);
@@ -220,7 +223,7 @@ PV_CASE(toggles, no_group_flag,
 	before = count(t, sibling);
 	must_ioctl(t, leader, PERF_EVENT_IOC_RESET, 0);
 	pv_expect_eq(t, "leader, leader reset", count(t, leader), 0);
-	pv_expect_eq(t, "sibling, leader reset", count(t, sibling), before);
+	expect_stood(t, "sibling, leader reset", sibling, before);
 }
 
 PV_CASE(toggles, sibling_first,
@@ -248,5 +251,5 @@ PV_CASE(toggles, sibling_first,
 
 	before = count(t, sibling);
 	work(t);
-	pv_expect_eq(t, "sibling, leader off again", count(t, sibling), before);
+	expect_stood(t, "sibling, leader off again", sibling, before);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* System call tracepoints: as many events and samples as there were calls, each under its own id. */
+/* System call tracepoints: as many events and samples as there were calls, each by its id. */
 #define _GNU_SOURCE
 #include <string.h>
 #include <unistd.h>

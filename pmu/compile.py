@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import os
 import sys
 from pathlib import Path
 
@@ -78,7 +77,7 @@ def write_outputs(out: Path, depfile: Path | None, inputs: list[Path],
         def make_word(path: Path | str) -> str:
             return str(path).replace(" ", "\\ ").replace("$", "$$")
 
-        targets = " ".join(make_word(os.path.join(out, name)) for name in files)
+        targets = " ".join(make_word(out / name) for name in files)
         deps = " \\\n  ".join(make_word(p) for p in inputs)
         depfile.write_text(f"{targets}: {deps}\n", encoding="utf-8")
 

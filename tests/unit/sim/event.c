@@ -135,7 +135,7 @@ static void start(struct sim_event *ev)
 	const struct perf_event_attr *a = &ev->attr.a;
 
 	ev->period = ev->last_period = a->freq ? 1000 : a->sample_period;
-	ev->left = -(int64_t)ev->period;
+	ev->left = (int64_t)(0 - ev->period);
 	if (ev->class == SIM_CLOCK && ev->period && ev->period < 10000)
 		ev->left = -10000; /* perf_swevent_start_hrtimer() */
 	if (sim_broken(SIM_PERIOD_CUT))
@@ -277,7 +277,7 @@ void sim_inherit(int from, int to)
 		copy->count = copy->enabled = copy->running = copy->lost = 0;
 		copy->child_count = copy->child_enabled = copy->child_running = 0;
 		copy->pending_in = copy->pending_hup = 0;
-		copy->left = -(int64_t)copy->period;
+		copy->left = (int64_t)(0 - copy->period);
 		copy->ring = -1;
 		if (ev->parent >= 0 && sim_broken(SIM_INHERIT_ONE_LEVEL))
 			copy->state = SIM_OFF;

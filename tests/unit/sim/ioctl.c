@@ -103,7 +103,7 @@ static long set_period(struct sim_event *ev, uint64_t value)
 		ev->left = 0;
 	} else {
 		ev->last_period = value;
-		ev->left = -(int64_t)value;
+		ev->left = (int64_t)(0 - value);
 	}
 	return 0;
 }
