@@ -327,7 +327,7 @@ static const struct defined {
 	{"branch_sample_type", 0, 17, 128, -EOPNOTSUPP, NULL},  /* USER … HW_INDEX */
 	{"branch_sample_type", 18, 18, 136, -EOPNOTSUPP, NULL}, /* PRIV_SAVE */
 	{"branch_sample_type", 19, 19, 144, -EOPNOTSUPP, NULL}, /* COUNTERS, 6.8 */
-	{"aux_action", 0, 0, 144, -EOPNOTSUPP, NULL},           /* aux_start_paused, 6.13, 6.12.24 */
+	{"aux_action", 0, 0, 144, -EOPNOTSUPP, NULL}, /* aux_start_paused, 6.13, 6.12.24 */
 };
 
 PV_CASE(errors, defined,
@@ -371,7 +371,8 @@ PV_CASE(errors, defined,
 	pv_close(t, keep);
 	pv_note(t, "newer bits that are taken too", newer);
 	if (!judged)
-		pv_skip(t, PV_TOO_OLD, "the kernel's attr of %u bytes need not have any of these bits",
+		pv_skip(t, PV_TOO_OLD,
+			"the kernel's attr of %u bytes need not have any of these bits",
 			pv_attr_size(t));
 	pv_expect_eq(t, "defined bits that are not taken", refused, 0);
 }

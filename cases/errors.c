@@ -208,7 +208,8 @@ PV_CASE(errors, frequency,
 	int err = pv_file_read("/proc/sys/kernel/perf_event_max_sample_rate", text, sizeof(text));
 
 	if (err < 0)
-		pv_error(t, PV_BROKEN_SETUP, "perf_event_max_sample_rate: %s", strerrorname_np(-err));
+		pv_error(t, PV_BROKEN_SETUP, "perf_event_max_sample_rate: %s",
+			 strerrorname_np(-err));
 	max = strtoull(text, NULL, 10);
 	attr.freq = 1;
 	/* A kernel short of time lowers the limit by itself, never raises it. */

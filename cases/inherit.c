@@ -6,7 +6,7 @@
  * (perf_event_context_sched_out()), and then the uprobe of the running one filters for the mm of
  * the other, so what counts depends on who ran when.
  */
-#include <string.h>
+#include <unistd.h>
 
 #include "cases/pv.h"
 
@@ -122,6 +122,44 @@ PV_CASE(inherit, earlier_child,
 	pv_work(t, 2);
 	pv_disable(t, ev);
 	pv_expect_eq(t, "count", pv_read(t, ev).value, due(t, 2));
+}
+
+/* Works, says so by closing its end, and lives until the parent closes the other. */
+static void work_and_stay(struct pv_test *t, void *arg)
+{
+	int *done = arg, *stay = done + 2;
+	char byte;
+
+	close(done[0]);
+	close(stay[1]);
+	pv_work(t, 6);
+	close(done[1]);
+	if (read(stay[0], &byte, 1))
+		pv_error(t, PV_BROKEN_SETUP, "a byte that nobody wrote");
+}
+
+PV_CASE(inherit, living_child,
+	.pmu = "breakpoint tracepoint kprobe",
+	.each = "event[exact]",
+	.about = "a read has what a child has counted that still lives")
+{
+	struct pv_ev *ev = open_inherit(t, true);
+	int pipes[4];
+	pid_t child;
+	char byte;
+
+	if (pipe(pipes) || pipe(pipes + 2))
+		pv_error(t, PV_BROKEN_SETUP, "no pipe");
+	pv_enable(t, ev);
+	child = pv_fork(t, work_and_stay, pipes);
+	close(pipes[1]);
+	if (read(pipes[0], &byte, 1))
+		pv_error(t, PV_BROKEN_SETUP, "a byte that nobody wrote");
+	pv_work(t, 1);
+	pv_expect_eq(t, "count while it lives", pv_read(t, ev).value, due(t, 1 + 6));
+	close(pipes[3]);
+	pv_wait(t, child);
+	pv_expect_eq(t, "count after its end", pv_read(t, ev).value, due(t, 1 + 6));
 }
 
 PV_CASE(inherit, off,

@@ -45,13 +45,19 @@ static uint64_t value_of(struct pv_test *t, struct pv_ev *ev)
  */
 static void check_signals(struct pv_test *t, uint64_t period)
 {
-	uint64_t units = 5 * period + period / 2, count;
+	static const char *const names[] = {"signals", "signals short of a period",
+					    "signals with that period's end"};
+	const uint64_t steps[] = {5 * period, period - 1, 1};
 	struct pv_ev *ev = open_period(t, period);
 	struct pv_signals *signals = pv_signal_on(t, ev, SIGRTMIN + 1);
+	uint64_t units = 0, count;
 
-	count = run(t, ev, units);
+	for (int i = 0; i < 3; i++) {
+		units += steps[i];
+		count = run(t, ev, steps[i]);
+		pv_expect_eq(t, names[i], signals->count, count / period);
+	}
 	pv_expect_in(t, "count", count, units * pv_event(t)->per, UINT64_MAX);
-	pv_expect_eq(t, "signals", signals->count, count / period);
 	pv_expect_eq(t, "signals with another fd", signals->wrong_fd, 0);
 	pv_expect_eq(t, "last fd", signals->last_fd == pv_fd(ev), 1);
 	pv_expect_eq(t, "signals of POLL_HUP", signals->hup, 0);

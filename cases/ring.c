@@ -2,6 +2,7 @@
 /* The ring buffer: every period gives one sample or one counted loss, whole and in order. */
 #define _GNU_SOURCE
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "cases/lib/sys.h"
@@ -122,14 +123,20 @@ PV_CASE(ring, law,
 	.each = "event[samples exact] n[1,3]",
 	.about = "samples and lost ones together are the count divided by the period")
 {
-	uint64_t period = pv_n(t), units = 6 * period + period / 2, count;
+	static const char *const names[] = {"samples and lost", "the same short of a period",
+					    "the same with that period's end"};
+	uint64_t period = pv_n(t), units = 0, count;
+	const uint64_t steps[] = {6 * period, period - 1, 1};
 	struct pv_ev *ev = open_sampling(t, period, 4);
 	struct tally sum = {0};
 
-	count = run(t, ev, units);
-	drain(t, ev, &sum);
+	for (int i = 0; i < 3; i++) {
+		units += steps[i];
+		count = run(t, ev, steps[i]);
+		drain(t, ev, &sum);
+		pv_expect_eq(t, names[i], sum.samples + sum.lost, count / period);
+	}
 	pv_expect_in(t, "count", count, units * pv_event(t)->per, UINT64_MAX);
-	pv_expect_eq(t, "samples and lost", sum.samples + sum.lost, count / period);
 	pv_expect_eq(t, "head at the last record's end", pv_ring_head(ev),
 		     pv_ring_page(ev)->data_tail);
 }
@@ -158,10 +165,69 @@ PV_CASE(ring, law_counter,
 	due = count / period;
 	pv_expect_in(t, "periods counted", due, 1, UINT64_MAX);
 	/* A counter that is stopped between its overflow and the interrupt owes one sample. */
-	pv_expect_in(t, "periods without a sample", due - sum.samples - sum.lost, 0,
+	pv_expect_in(t, "samples short of the periods", due - sum.samples - sum.lost, 0,
 		     !software && !pv_deterministic(t));
 	pv_note(t, "samples", sum.samples);
 	expect_whole(t, &sum);
+}
+
+/* mmap(2) of an event's ring that must not be, by the word. */
+static void *map_wrong(struct pv_test *t, struct perf_event_attr *attr)
+{
+	int prot = PROT_READ | PROT_WRITE, flags = MAP_SHARED;
+	size_t pages = 1 + 2;
+	struct pv_ev *ev;
+
+	if (!strcmp(pv_word(t), "private"))
+		flags = MAP_PRIVATE;
+	else if (!strcmp(pv_word(t), "three-pages"))
+		pages = 1 + 3;
+	else if (!strcmp(pv_word(t), "inherit"))
+		attr->inherit = 1;
+	ev = pv_open(t, attr, 0, -1, NULL, 0);
+	if (!strcmp(pv_word(t), "other-size"))
+		pv_ring_map(t, ev, 4);
+	return pv_sys_mmap(NULL, pages * sysconf(_SC_PAGESIZE), prot, flags, pv_fd(ev), 0);
+}
+
+PV_CASE(ring, map_refused,
+	.pmu = "perf",
+	.each = "word[private,three-pages,inherit,other-size]",
+	.about = "a ring that is private, no power of two, inherited on any CPU or of another size is refused with EINVAL")
+{
+	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "sw", "dummy"));
+	void *p = map_wrong(t, &attr);
+
+	pv_expect_errno(t, "mmap", pv_is_err(p) ? (long)(intptr_t)p : 0, -EINVAL);
+}
+
+static void do_nothing(struct pv_test *t, void *arg)
+{
+	(void)t;
+	(void)arg;
+}
+
+PV_CASE(ring, output_refused,
+	.pmu = "perf",
+	.each = "word[itself,no-ring,own-ring,other-cpu,other-task]",
+	.about = "SET_OUTPUT into a ring that cannot be shared is refused with EINVAL")
+{
+	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "sw", "dummy"));
+	const char *word = pv_word(t);
+	struct pv_ev *target = pv_open(t, &attr, 0, -1, NULL, 0), *ev = target;
+
+	if (strcmp(word, "no-ring"))
+		pv_ring_map(t, target, 1);
+	if (!strcmp(word, "other-cpu"))
+		ev = pv_open(t, &attr, 0, pv_cpu(t), NULL, 0);
+	else if (!strcmp(word, "other-task"))
+		ev = pv_open(t, &attr, pv_fork_held(t, do_nothing, NULL), -1, NULL, 0);
+	else if (strcmp(word, "itself"))
+		ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	if (!strcmp(word, "own-ring"))
+		pv_ring_map(t, ev, 1);
+	pv_expect_errno(t, "redirect", pv_ioctl(ev, PERF_EVENT_IOC_SET_OUTPUT, pv_fd(target)),
+			-EINVAL);
 }
 
 struct period_sample {

@@ -31,7 +31,8 @@ static struct names list(struct pv_test *t, const char *pmu, const char *dir)
 	struct names n = {.name = calloc(MAX_NAMES, sizeof(*n.name))};
 	char path[768];
 
-	snprintf(path, sizeof(path), "%s%s%s%s%s", DEVICES, *pmu ? "/" : "", pmu, *dir ? "/" : "", dir);
+	snprintf(path, sizeof(path), "%s%s%s%s%s", DEVICES, *pmu ? "/" : "", pmu, *dir ? "/" : "",
+		 dir);
 	if (!n.name)
 		pv_error(t, PV_BROKEN_SETUP, "out of memory");
 	n.nr = pv_dir_list(path, n.name, MAX_NAMES);
@@ -83,13 +84,23 @@ static long decimal(const char *text)
 	return *end || errno || n > INT_MAX ? -1 : n;
 }
 
-/* enum perf_type_id; the others are handed out above. */
+/* enum perf_type_id; the others are handed out above: -1. */
 static long fixed_type(const char *pmu)
 {
-	return !strcmp(pmu, "software")	    ? PERF_TYPE_SOFTWARE
-	       : !strcmp(pmu, "tracepoint") ? PERF_TYPE_TRACEPOINT
-	       : !strcmp(pmu, "breakpoint") ? PERF_TYPE_BREAKPOINT
-					    : -1;
+	static const struct {
+		const char *pmu;
+		long type;
+	} fixed[] = {
+		{"software", PERF_TYPE_SOFTWARE},
+		{"tracepoint", PERF_TYPE_TRACEPOINT},
+		{"breakpoint", PERF_TYPE_BREAKPOINT},
+	};
+
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		if (!strcmp(pmu, fixed[i].pmu))
+			return fixed[i].type;
+	}
+	return -1;
 }
 
 PV_CASE(sysfs, type,
@@ -108,7 +119,8 @@ PV_CASE(sysfs, type,
 
 		type[i] = len < 0 ? -1 : decimal(text);
 		if (type[i] < 0)
-			complain(t, &bad, n.name[i], "type", len < 0 ? strerrorname_np(-len) : text);
+			complain(t, &bad, n.name[i], "type",
+				 len < 0 ? strerrorname_np(-len) : text);
 		else if (fixed_type(n.name[i]) >= 0 && type[i] != fixed_type(n.name[i]))
 			complain(t, &moved, n.name[i], "type", text);
 		for (int k = 0; k < i; k++) {
@@ -175,9 +187,10 @@ static int bits_of(const char *pmu, const char *field, struct bits *b)
 
 /*
  * Two names for the same bits are one field with an alias (cs_etm: contextid and contextid1). What
- * config1 and above mean depends on the event on many PMUs (x86 offcore_rsp, ldlat, frontend; uncore
- * filters), so only `config` is held to be disjoint. One PMU is known not to be: Sandy Bridge-EP's
- * PCU, whose occ_edge "config:14-51" lies across occ_sel (arch/x86/events/intel/uncore_snbep.c).
+ * config1 and above mean depends on the event on many PMUs (x86 offcore_rsp, ldlat, frontend;
+ * uncore filters), so only `config` is held to be disjoint. One PMU is known not to be: Sandy
+ * Bridge-EP's PCU, whose occ_edge "config:14-51" lies across occ_sel
+ * (arch/x86/events/intel/uncore_snbep.c).
  */
 static bool collide(const struct bits *a, const struct bits *b)
 {
@@ -201,7 +214,8 @@ PV_CASE(sysfs, format,
 			int err = bits_of(n.name[i], f.name[k], &bits[k]);
 
 			if (err == -ERANGE)
-				complain(t, &outside, n.name[i], f.name[k], "bits outside of 0..63");
+				complain(t, &outside, n.name[i], f.name[k],
+					 "bits outside of 0..63");
 			else if (err)
 				complain(t, &garbled, n.name[i], f.name[k], strerrorname_np(-err));
 			for (int other = 0; other < k && !err; other++) {
@@ -281,6 +295,8 @@ static uint64_t *config_word(union raw_attr *raw, unsigned int word)
 /* One "field=value" or "field" of an event string; NULL, or what is wrong. */
 static const char *apply_term(const char *pmu, char *term, union raw_attr *raw)
 {
+	static const char *const words[NR_WORDS] = {"config", "config1", "config2", "config3",
+						    "config4"};
 	char *value = strchr(term, '='), *end = "";
 	struct bits b = {0, ~0ull};
 	uint64_t number = 1;
@@ -293,11 +309,13 @@ static const char *apply_term(const char *pmu, char *term, union raw_attr *raw)
 			return "a value that is no number";
 	}
 	/* i915 and others name the words themselves. */
-	if (!strncmp(term, "config", 6) && (!term[6] || (term[6] >= '1' && term[6] < '0' + NR_WORDS && !term[7])))
-		b.word = term[6] ? term[6] - '0' : 0;
-	else if (bits_of(pmu, term, &b))
+	for (b.word = 0; b.word < NR_WORDS && strcmp(term, words[b.word]); b.word++)
+		;
+	if (b.word == NR_WORDS && bits_of(pmu, term, &b))
 		return "a field that format/ has not got";
-	return deposit(config_word(raw, b.word), b.mask, number) ? NULL : "a value that is too large for its field";
+	if (!deposit(config_word(raw, b.word), b.mask, number))
+		return "a value that is too large for its field";
+	return NULL;
 }
 
 static const char *apply_string(const char *pmu, char *text, union raw_attr *raw)
@@ -337,8 +355,8 @@ static bool may_refuse(const char *event, long err)
 		const char *event;
 		long err;
 	} known[] = {
-		{"topdown-*", -EINVAL},   /* only below slots: intel_pmu_hw_config() */
-		{"mem-loads", -ENODATA},  /* only below mem-loads-aux, the same */
+		{"topdown-*", -EINVAL},  /* only below slots: intel_pmu_hw_config() */
+		{"mem-loads", -ENODATA}, /* only below mem-loads-aux, the same */
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -390,7 +408,8 @@ PV_CASE(sysfs, events,
 
 	for (int i = 0; i < n.nr; i++) {
 		struct names e = list(t, n.name[i], "events");
-		long type = text_of(n.name[i], "", "type", text, sizeof(text)) > 0 ? decimal(text) : -1;
+		long type =
+			text_of(n.name[i], "", "type", text, sizeof(text)) > 0 ? decimal(text) : -1;
 
 		for (int k = 0; k < e.nr; k++) {
 			if (!is_event(e.name[k]))
@@ -445,7 +464,8 @@ PV_CASE(sysfs, cpus,
 	for (size_t file = 0; file < 2; file++) {
 		snprintf(path, sizeof(path), "/sys/devices/system/cpu/%s", files[file][1]);
 		memset(there, 0, sizeof(there));
-		if (pv_file_read(path, text, sizeof(text)) <= 0 || parse_cpus(text, there, MAX_CPUS))
+		if (pv_file_read(path, text, sizeof(text)) <= 0 ||
+		    parse_cpus(text, there, MAX_CPUS))
 			pv_error(t, PV_BROKEN_SETUP, "%s is no list of CPUs", path);
 		for (int i = 0; i < n.nr; i++) {
 			bool stray = false;
@@ -493,7 +513,8 @@ PV_CASE(sysfs, caps,
 
 		for (int k = 0; k < c.nr; k++, files++) {
 			int len = text_of(n.name[i], "caps", c.name[k], text, sizeof(text));
-			bool word = !strcmp(c.name[k], "pmu_name"); /* arch/x86/events/intel/core.c */
+			bool word =
+				!strcmp(c.name[k], "pmu_name"); /* arch/x86/events/intel/core.c */
 
 			if (len <= 0 || (word ? !isalpha((unsigned char)*text) : !is_number(text)))
 				complain(t, &bad, n.name[i], c.name[k],

@@ -7,7 +7,9 @@
 
 unsigned long long pv_arch_tsc(void)
 {
+#ifdef __x86_64__
 	_mm_lfence(); /* rdtsc is not ordered against the loads before it (SDM vol. 2, RDTSC) */
+#endif
 	return __rdtsc();
 }
 

@@ -192,8 +192,10 @@ const struct pv_event_desc *pv_find_event(struct pv_test *t, const char *family,
 		if (strcmp(pv_pmus[i].family, family))
 			continue;
 		for (size_t k = 0; k < pv_pmus[i].nr_events; k++) {
-			if (!strcmp(pv_pmus[i].events[k].name, name))
-				return &pv_pmus[i].events[k];
+			const struct pv_event_desc *e = &pv_pmus[i].events[k];
+
+			if (!strcmp(e->name, name) && (e->arch & t->c->arch))
+				return e;
 		}
 	}
 	pv_error(t, PV_BROKEN_SETUP, "no event %s in any descriptor of family %s", name, family);

@@ -35,11 +35,11 @@
 	X(EXCLUDE_STOPS, "exclude_user or exclude_kernel stop the event", "*/counting/exclude") \
 	X(EXCLUDE_OTHER_STOPS, "exclude_hv or exclude_idle stop the event", "*/counting/exclude") \
 	X(TIME_STANDS, "time_enabled and time_running never grow", \
-	  "*/counting/times */groups/coherent") \
+	  "*/counting/times */counting/exclude") \
 	X(TIME_RUNS_OFF, "both times grow while the event is off", "*/counting/times") \
 	X(RUNNING_ABOVE_ENABLED, "time_running is larger than time_enabled", "*/counting/times") \
 	X(RUNNING_LAGS, "time_running is half of time_enabled", \
-	  "*/counting/times */groups/unlimited") \
+	  "*/counting/times */groups/coherent */groups/unlimited") \
 	X(ID_SWAPPED, "read(2) gives the id of another event", "*/counting/id */ring/fields") \
 	X(ID_NOT_UNIQUE, "read(2) gives every event the same id", "*/counting/id */groups/order") \
 	X(IOC_ID_WRONG, "IOC_ID differs from the id that read(2) gives", "*/counting/id") \
