@@ -146,7 +146,7 @@ static void check_refresh_again(struct pv_test *t)
 	pv_work(t, 6);
 	pv_expect_eq(t, "count after the second", value_of(t, ev), 3 * 2);
 	pv_expect_eq(t, "signals after the second", signals->count, 3);
-	pv_expect_eq(t, "signals of POLL_HUP", signals->hup, 2);
+	pv_expect_eq(t, "signals of POLL_HUP after the second", signals->hup, 2);
 	pv_enable(t, ev);
 	pv_work(t, 6);
 	pv_expect_in(t, "count after enable", value_of(t, ev), 3 * 2 + 6, UINT64_MAX);

@@ -51,7 +51,7 @@ def identify(path: Path) -> KernelFile:
         return KernelFile(path, "Image", "arm64")
     if head[:2] == b"MZ" and head[4:8] == b"zimg":
         return KernelFile(path, "EFI zboot", "arm64")
-    if head[:5] == b"\x7fELF\x02":
+    if head[:5] == b"\x7fELF\x02" and len(head) >= 64:
         machine = struct.unpack_from("<H", head, 18)[0]
         if machine in (EM_X86_64, EM_AARCH64) and _loads(head):
             return KernelFile(path, "vmlinux", "x86_64" if machine == EM_X86_64 else "arm64")

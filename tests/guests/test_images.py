@@ -211,13 +211,12 @@ def elf(machine: int) -> bytes:
 @pytest.mark.parametrize("data,message", [
     (b"", "not a kernel"), (b"#!/bin/sh\n", "not a kernel"), (b"\x1f\x8bjunk", "not a kernel"),
     (elf(40), "no vmlinux"), (elf(62), "CONFIG_PVH"), (elf(183), "a kernel for arm64"),
-    (bytes(56) + b"ARM\x64" + bytes(100), "a kernel for arm64"), (b"\x7fELF\x02", ""),
+    (bytes(56) + b"ARM\x64" + bytes(100), "a kernel for arm64"), (b"\x7fELF\x02", "not a kernel"),
 ])
 def test_a_file_that_is_no_kernel_for_here_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(data)
-    with pytest.raises((kernelfile.KernelError, struct.error) if not message else kernelfile.KernelError,
-                       match=message):
+    with pytest.raises(kernelfile.KernelError, match=message):
         kernels.resolve(str(path), "x86_64", tmp_path, debget.say_stderr)
 
 

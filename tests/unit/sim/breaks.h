@@ -151,7 +151,8 @@
 	X(RAW_EMPTY, "the raw data have size 0", "*/tracepoint/raw") \
 	X(RAW_PID_WRONG, "the raw data name another thread", "*/tracepoint/raw") \
 	X(SET_OUTPUT_IGNORED, "SET_OUTPUT answers 0 and does nothing", "*/tracepoint/calls") \
-	X(SET_OUTPUT_UNCHECKED, "SET_OUTPUT accepts any pair of events", "*/errors/ioctl") \
+	X(SET_OUTPUT_UNCHECKED, "SET_OUTPUT accepts any pair of events", \
+	  "*/errors/ioctl */ring/output_refused") \
 	X(SET_OUTPUT_REFUSED, "SET_OUTPUT is always refused", "*/tracepoint/calls") \
 	X(SET_OUTPUT_FD_UNCHECKED, "SET_OUTPUT to no event is accepted", "*/errors/ioctl") \
 	X(PAUSE_UNCHECKED, "PAUSE_OUTPUT without a ring is accepted", "*/errors/ioctl") \
@@ -189,6 +190,11 @@
 	X(FORMAT_LOST_STARTS_ONE, "PERF_FORMAT_LOST starts at 1", "*/ring/lost_format") \
 	X(CLOCK_ONE_SAMPLE, "a clock event's timer fires once", "*/ring/clock") \
 	X(CLOCK_SAMPLES_TOO_MANY, "a clock event samples ten times too often", "*/ring/clock") \
+	X(MMAP_PRIVATE_ACCEPTED, "a private mapping of a ring is accepted", "*/ring/map_refused") \
+	X(MMAP_SIZE_UNCHECKED, "a ring of any number of pages is accepted", "*/ring/map_refused") \
+	X(MMAP_RESIZE_ACCEPTED, "a second mapping of another size is accepted", \
+	  "*/ring/map_refused") \
+	X(MMAP_INHERIT_ACCEPTED, "an inherited any-CPU event can be mapped", "*/ring/map_refused") \
 	/* overflow */ \
 	X(SIGNAL_EXTRA, "one signal too many", "*/overflow/signals* */overflow/signal_per_sample") \
 	X(SIGNAL_MISSING, "one signal too few", "*/overflow/signals*") \
@@ -291,6 +297,8 @@
 	X(INHERIT_ALWAYS, "children inherit events without attr.inherit", "*/inherit/off") \
 	X(INHERIT_EXIT_LOST, "the count of an exited child is lost", "*/inherit/sum") \
 	X(INHERIT_EXIT_TWICE, "the count of an exited child is added twice", "*/inherit/sum") \
+	X(INHERIT_LIVE_LOST, "a living child's count is not in its parent's", \
+	  "*/inherit/living_child") \
 	X(INHERIT_ONE_LEVEL, "grandchildren do not count", "*/inherit/grandchild") \
 	X(INHERIT_EARLIER_CHILD, "a child forked before the open is counted", \
 	  "*/inherit/earlier_child") \

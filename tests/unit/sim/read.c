@@ -15,6 +15,8 @@ static struct totals total(struct sim_event *ev)
 	struct totals t = {ev->child_count, ev->child_enabled, ev->child_running};
 
 	for (struct sim_event *c = ev; c; c = sim_next_copy(ev, c)) {
+		if (c != ev && sim_broken(SIM_INHERIT_LIVE_LOST))
+			continue;
 		t.count += c->count;
 		t.enabled += c->enabled;
 		t.running += c->running;

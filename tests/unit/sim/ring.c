@@ -36,12 +36,12 @@ static void fill_user_page(struct sim_ring *rb, size_t page)
 static int check_map(const struct sim_event *ev, uint64_t pages, int flags, off_t offset)
 {
 	if (!(flags & MAP_SHARED))
-		return -EINVAL;
+		return sim_broken(SIM_MMAP_PRIVATE_ACCEPTED) ? 0 : -EINVAL;
 	if (offset)
 		return -EINVAL;
-	if (pages & (pages - 1))
+	if (pages & (pages - 1) && !sim_broken(SIM_MMAP_SIZE_UNCHECKED))
 		return -EINVAL;
-	if (ev->cpu < 0 && ev->attr.a.inherit)
+	if (ev->cpu < 0 && ev->attr.a.inherit && !sim_broken(SIM_MMAP_INHERIT_ACCEPTED))
 		return -EINVAL;
 	return 0;
 }
@@ -56,7 +56,7 @@ void *sim_mmap(struct sim_event *ev, size_t len, int prot, int flags, off_t offs
 		return (void *)(intptr_t)err;
 	if (ev->ring >= 0) {
 		rb = &sim->ring[ev->ring];
-		if (rb->size + page != len)
+		if (rb->size + page != len && !sim_broken(SIM_MMAP_RESIZE_ACCEPTED))
 			return (void *)(intptr_t)-EINVAL;
 		if (!ev->own_map)
 			return (void *)(intptr_t)-EBUSY;
