@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
                      help="host time without heartbeat that makes a hang")
     run.add_argument("--agent", type=Path, metavar="FILE")
     run.add_argument("--dry-run", action="store_true")
-    run.add_argument("--keep", type=Path, metavar="DIR", help="initramfs and console of each boot")
+    run.add_argument("--keep", type=Path, metavar="DIR", help="initramfs, console and results of each boot")
     return parser
 
 
@@ -298,7 +298,7 @@ def _keep(scratch: Path, keep: Path) -> None:
     for boot in sorted(scratch.iterdir()):
         target = keep / boot.name
         target.mkdir(parents=True, exist_ok=True)
-        for name in ("initramfs", "console", "qemu.stderr"):
+        for name in ("initramfs", "console", "results", "qemu.stderr"):
             if (boot / name).exists():
                 shutil.copy(boot / name, target / name)
 
@@ -311,7 +311,7 @@ def _run(options: argparse.Namespace, agent_args: list[str]) -> int:
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pmuvet-") as name:
-        if len(name) > SOCKET_PATH_MAX - len("/999/results"):
+        if len(name) > SOCKET_PATH_MAX - len("/999/monitor"):
             raise UsageError(f"{name}: too long a path for sockets; set TMPDIR to a shorter one")
         try:
             return session.run(Path(name))

@@ -1,35 +1,54 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The guest's console: a file that QEMU writes and this side follows."""
+"""What QEMU writes into files while this side follows: the results port and the console."""
 from __future__ import annotations
 
 import contextlib
 from collections import deque
 from pathlib import Path
+from typing import BinaryIO
 
 from .stream import clean
 
+CHUNK = 1 << 18
 TAIL_LINES = 40
 LINE_SHOWN = 400
 PANIC = "Kernel panic - not syncing"
 
 
-class Console:
+class Follower:
+    """
+    Reads a growing file. A file and not a socket: QEMU holds back what a slow reader has not
+    taken from a socket, and loses it when the guest powers off.
+    """
+
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._at = 0
-        self._rest = b""
-        self._lines: deque[str] = deque(maxlen=TAIL_LINES)
-        self.panic: str | None = None
+        self._file: BinaryIO | None = None
         self.bytes = 0
 
     def read(self) -> bytes:
-        """What is new."""
+        """What is new, at most CHUNK."""
         data = b""
-        with contextlib.suppress(OSError), open(self._path, "rb") as file:
-            file.seek(self._at)
-            data = file.read(1 << 20)
-        self._at += len(data)
+        with contextlib.suppress(OSError):
+            self._file = self._file or open(self._path, "rb", buffering=0)
+            data = self._file.read(CHUNK) or b""
         self.bytes += len(data)
+        return data
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+
+
+class Console(Follower):
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._rest = b""
+        self._lines: deque[str] = deque(maxlen=TAIL_LINES)
+        self.panic: str | None = None
+
+    def read(self) -> bytes:
+        data = super().read()
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > 1 << 16:
             lines, self._rest = [*lines, self._rest], b""

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import select
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .console import Console
+from .console import Console, Follower
 from .qemu import Process
 from .qmp import Monitor
 from .transport import Bad, Decoder, Frame
 
-TICK = 0.05
+TICK = 0.02
 GRACE = 5.0  # from a panic's text or the run's end to QEMU's exit
 CONNECT = 10.0
+OUTPUT_MAX = 256 << 20  # of each channel: a guest must not fill the host's disk
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Guest:
         self._process = Process(words, channels / "qemu.stderr")
         self._console = Console(channels / "console")
         self._monitor: Monitor | None = None
-        self._port: socket.socket | None = None
+        self._port = Follower(channels / "results")
         self._decoders = {"port": Decoder(), "console": Decoder(mixed=True)}
         self._spoke: str | None = None  # the channel that the agent uses
         self._hello = False
@@ -79,7 +79,7 @@ class Guest:
 
     def close(self) -> None:
         self._process.kill()
-        for channel in (self._monitor, self._port):
+        for channel in (self._monitor, self._port, self._console):
             if channel:
                 channel.close()
 
@@ -95,6 +95,9 @@ class Guest:
                 yield from self._pump()
                 if gone:
                     break
+                if self._flooded():
+                    yield self._end("error", f"the guest wrote more than {OUTPUT_MAX >> 20} MiB")
+                    return
                 if self._stopped:
                     yield self._end("error", f"QEMU stopped the guest (the accelerator failed)"
                                     f"{self._said()}")
@@ -116,50 +119,27 @@ class Guest:
         end = time.monotonic() + CONNECT
         while self._process.status() is None and time.monotonic() < end:
             with contextlib.suppress(OSError):
-                if not self._port:
-                    port = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                    port.setblocking(False)
-                    try:
-                        port.connect(str(self._channels / "results"))
-                    except OSError:
-                        port.close()
-                        raise
-                    self._port = port
                 self._monitor = Monitor(self._channels / "monitor")
                 return
             time.sleep(0.01)
 
     def _wait(self, seconds: float) -> None:
-        ready = [c for c in (self._port, self._monitor if self._monitor and not self._monitor.closed
-                             else None) if c]
-        if ready:
-            select.select(ready, [], [], seconds)
+        if self._monitor and not self._monitor.closed:
+            select.select([self._monitor], [], [], seconds)
         else:
             time.sleep(seconds)
 
     def _pump(self) -> Iterator[Hello | Frame | Bad | QmpEvent]:
+        while not self._flooded() and (data := self._port.read()):
+            yield from self._frames("port", data)
+        while not self._flooded() and (data := self._console.read()):
+            yield from self._frames("console", data)
         if self._monitor and not self._monitor.closed:
             for event in self._monitor.events():
                 yield self._qmp(event)
-        console = self._console.read()
-        while data := self._read_port():
-            yield from self._frames("port", data)
-        if console:
-            yield from self._frames("console", console)
 
-    def _read_port(self) -> bytes:
-        if not self._port:
-            return b""
-        try:
-            data = self._port.recv(1 << 18)
-        except BlockingIOError:
-            return b""
-        except OSError:
-            data = b""
-        if not data:
-            self._port.close()
-            self._port = None
-        return data
+    def _flooded(self) -> bool:
+        return max(self._port.bytes, self._console.bytes) > OUTPUT_MAX
 
     def _frames(self, channel: str, data: bytes) -> Iterator[Hello | Frame | Bad]:
         # The agent speaks on one channel: text that looks like a frame on the other is text.
@@ -233,7 +213,7 @@ class Guest:
     def _death(self) -> tuple[str, str]:
         status = self._process.status()
         if self._console.panic or self._panicked:
-            return "crash", f"guest panicked: {self._console.panic or 'no text on the console'}"
+            return "crash", self._panic()
         if status is not None and status < 0:
             return "error", f"QEMU was killed by signal {-status}{self._said()}"
         if status:
@@ -244,13 +224,15 @@ class Guest:
             return "crash", "guest powered off before the run's end"
         return "error", f"QEMU ended ({self._shutdown or 'no reason given'}){self._said()}"
 
+    def _panic(self) -> str:
+        return f"guest panicked: {self._console.panic or 'no text on the console'}"
+
     def _said(self) -> str:
         text = self._process.complaint()
         return f": {text}" if text else ""
 
     def _end(self, verdict: str, reason: str) -> End:
-        panic = self._console.panic
-        if verdict == "hang" and panic:
-            verdict, reason = "crash", f"guest panicked and stayed: {panic}"
+        if verdict == "hang" and (self._console.panic or self._panicked):
+            verdict, reason = "crash", f"{self._panic()}; it stayed"
         return End(verdict, reason, self._console.tail(), self._hello, self._finished,
                    hopeless=not self._hello and (self._process.status() or 0) > 0)

@@ -72,8 +72,8 @@ def command_line(m: Machine) -> str:
 
 def argv(m: Machine, initrd: Path, channels: Path | None) -> list[str]:
     """
-    The command line. The console is a file and monitor and results are sockets in `channels`;
-    without it the console is QEMU's own terminal and results go to a file beside the initrd.
+    The command line. Results, console and monitor are in `channels`; without it the console is
+    QEMU's own terminal and results go to a file beside the initrd.
     """
     p = m.platform
     qemu = program(p.qemu)
@@ -83,7 +83,7 @@ def argv(m: Machine, initrd: Path, channels: Path | None) -> list[str]:
              "-no-reboot", "-action", "panic=none", "-sandbox", SANDBOX]
     if channels:
         words += ["-chardev", f"file,id=console,path={channels}/console",
-                  "-chardev", f"socket,id=results,path={channels}/results,server=on,wait=off",
+                  "-chardev", f"file,id=results,path={channels}/results",
                   "-chardev", f"socket,id=monitor,path={channels}/monitor,server=on,wait=off",
                   "-mon", "chardev=monitor,mode=control"]
     else:
