@@ -302,8 +302,8 @@ static void print_changes(struct printer *p, const struct pv_comparison *c)
 	while (i < c->nr_changes) {
 		enum pv_class class = c->change[i].class;
 		size_t end = i + c->count[class], shown = 0;
-		/* A class leaves half of the screen to those behind it. */
-		size_t keep = end < c->nr_changes ? p->left / 2 : 1;
+		/* What must be acted on takes the lines that it needs; news leave half of theirs to those behind. */
+		size_t keep = class > PV_C_FLAKY && end < c->nr_changes ? p->left / 2 : 1;
 
 		if (!p->opts->all && (class == PV_C_STILL || p->left <= LINES_OF_A_CLASS)) {
 			hidden += end - i;
@@ -340,10 +340,11 @@ int pv_report(FILE *out, const struct pv_comparison *const c[], size_t n,
 	      const struct pv_report_opts *opts)
 {
 	unsigned int lines = opts->lines ? opts->lines : PV_REPORT_LINES;
+	unsigned int saved = 0; /* of the shares of those before */
 	int worst = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		struct printer p = {.out = out, .opts = opts, .left = lines / n};
+		struct printer p = {.out = out, .opts = opts, .left = lines / n + saved};
 		int status = pv_compare_exit(c[i]);
 
 		if (i)
@@ -352,6 +353,7 @@ int pv_report(FILE *out, const struct pv_comparison *const c[], size_t n,
 		print_summary(&p, c[i]);
 		print_verdict(&p, c[i]);
 		print_changes(&p, c[i]);
+		saved = p.left;
 		if (status == 1 || !worst)
 			worst = status;
 	}

@@ -50,10 +50,10 @@ def engine_row(where: str, stream: str) -> str:
 
 
 def engine() -> None:
-    host = BUILD / "native" / "tests" / "bench" / "engine-bench"
+    host = BUILD / "native" / "tests" / "engine" / "engine-test"
     print(engine_row("engine host", run([str(host), "--repeat", str(REPEAT)]).stdout))
     for platform, build in PLATFORMS.items():
-        agent = BUILD / build / "tests" / "bench" / "engine-bench"
+        agent = BUILD / build / "tests" / "engine" / "engine-test"
         forks = guest(platform, KERNELS[0], agent, "--filter", "bench/engine/fork")
         empty = guest(platform, KERNELS[0], agent, "--filter", "bench/engine/empty", "--repeat", str(REPEAT))
         print(engine_row(f"engine guest {platform}", forks + empty))
@@ -69,7 +69,7 @@ def compare() -> None:
 def regress() -> None:
     bare = 0.0
     for platform, build in PLATFORMS.items():
-        agent = BUILD / build / "tests" / "bench" / "engine-bench"
+        agent = BUILD / build / "tests" / "engine" / "engine-test"
         for kernel in KERNELS:
             start = time.monotonic()
             guest(platform, kernel, agent, "--filter", "bench/engine/empty")

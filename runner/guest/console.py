@@ -45,6 +45,7 @@ class Console(Follower):
         super().__init__(path)
         self._rest = b""
         self._lines: deque[str] = deque(maxlen=TAIL_LINES)
+        self._until_panic: list[str] = []
         self.panic: str | None = None
 
     def read(self) -> bytes:
@@ -63,7 +64,11 @@ class Console(Follower):
         self._lines.append(text)
         if not self.panic and PANIC in text:
             self.panic = text[text.index(PANIC):]
+            self._until_panic = list(self._lines)[-TAIL_LINES // 2:]
+            self._lines.clear()
 
     def tail(self) -> list[str]:
+        """The last lines; with a panic half of them are those that led to it."""
         rest = [clean(self._rest[:LINE_SHOWN].decode("utf-8", "replace"))] if self._rest else []
-        return [*self._lines, *rest][-TAIL_LINES:]
+        room = TAIL_LINES - len(self._until_panic)
+        return [*self._until_panic, *[*self._lines, *rest][-room:]]
