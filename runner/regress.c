@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -206,6 +207,13 @@ static void make_jobs(struct regress *r)
 	}
 }
 
+static bool is_dir(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
 static void __attribute__((noreturn)) exec_run(struct regress *r, struct job *j, int out)
 {
 	struct pv_args a = { 0 };
@@ -220,7 +228,7 @@ static void __attribute__((noreturn)) exec_run(struct regress *r, struct job *j,
 	pv_args_add(&a, "run");
 	pv_args_add(&a, "--platform");
 	pv_args_add(&a, j->platform);
-	pv_args_add(&a, "--kernel");
+	pv_args_add(&a, is_dir(j->kernel) ? "--kernel-tree" : "--kernel");
 	pv_args_add(&a, j->kernel);
 	pv_args_add(&a, "--json");
 	pv_args_add(&a, j->stream);

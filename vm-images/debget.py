@@ -23,6 +23,7 @@ from pathlib import Path
 
 SUITES = ("bookworm", "bookworm-security", "sid")
 INDEX_MAX_AGE = 24 * 3600
+LEFTOVER_AGE = 24 * 3600
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 DEFAULT_BASE = "http://deb.debian.org/debian/"
 DEFAULT_SECURITY_BASE = "http://deb.debian.org/debian-security/"
@@ -59,17 +60,16 @@ def locked(path: Path) -> Iterator[None]:
 def scratch(parent: Path) -> Iterator[Path]:
     """A directory beside the cache's own, so that a rename into the cache is atomic."""
     parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(".tmp-*"):
+        # Of a killed process; nothing here takes a day.
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFTOVER_AGE:
+                shutil.rmtree(left, ignore_errors=True)
     path = Path(tempfile.mkdtemp(prefix=".tmp-", dir=parent))
     try:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def sweep(parent: Path) -> None:
-    """Removes what killed processes left; the caller holds the lock of this directory."""
-    for left in parent.glob(".tmp-*"):
-        shutil.rmtree(left, ignore_errors=True)
 
 
 def _run(argv: list[str], what: str, cwd: Path | None = None) -> str:

@@ -33,11 +33,11 @@ def _boot_id() -> str:
     return "unknown"
 
 
-def proven(platform: Platform, cache: Path, say: debget.Say,
-           boot: Callable[[], str | None]) -> tuple[bool, str]:
+def proven(platform: Platform, cache: Path, say: debget.Say, boot: Callable[[], str | None],
+           trusted: bool) -> tuple[bool, str]:
     """
     (KVM works, why not). `boot` boots a guest under KVM and returns what went wrong; its answer
-    is kept until the host boots again.
+    is kept until the host boots again; a failure only with a trusted kernel, one that boots.
     """
     path = cache / "kvm" / f"{platform.name}.json"
     with debget.locked(cache / "kvm" / ".lock"):
@@ -47,6 +47,8 @@ def proven(platform: Platform, cache: Path, say: debget.Say,
                 return bool(known["works"]), str(known["reason"])
         say(f"proving KVM with one boot (at most {PROOF_SECONDS:g} s, once per boot of this host)")
         reason = boot()
+        if reason and not trusted:
+            return False, reason
         text = json.dumps({"boot_id": _boot_id(), "works": reason is None, "reason": reason or ""})
         with debget.scratch(path.parent) as tmp:
             (tmp / "new").write_text(text)

@@ -140,7 +140,8 @@ class Session:
                 raise UsageError(f"--accel kvm: {reason}")
             return True
         if not reason:
-            works, reason = accel.proven(self._platform, self._cache, say, self._prove_kvm)
+            works, reason = accel.proven(self._platform, self._cache, say, self._prove_kvm,
+                                         trusted=self._kernel.package is not None)
             if works:
                 return True
         say(f"accel tcg (KVM: {reason})")

@@ -59,6 +59,7 @@ class Run:
     _lost: str = ""  # what was lost between cases: nobody knows what it was
     _bad: int = 0
     _held: list[dict[str, Any]] = field(default_factory=list)
+    _held_before: int = 0  # how many of them are of earlier boots
     _boot_event: dict[str, Any] = field(default_factory=dict)
     _start: float = field(default_factory=time.monotonic)
 
@@ -96,6 +97,7 @@ class Run:
     def _boot(self, number: int, reason: str) -> End:
         guest = self.start_guest(sorted(self.done), number)
         self._broken, self._bad = "", 0
+        self._held_before = len(self._held)
         self._boot_event = {"event": "boot", "n": number, "reason": reason}
         end = None
         try:
@@ -116,18 +118,20 @@ class Run:
         return end
 
     def _write_boot(self) -> None:
-        """The boot event, at once behind run_begin or, when there was none, at the boot's end."""
+        """The boot event: before everything else of its boot, once hello or the boot's end is there."""
         if self._boot_event:
             event, self._boot_event = self._boot_event, {}
-            self._write(event)
+            if self._began:
+                self.writer.write(event)
+            else:
+                self._held.insert(self._held_before, event)
 
     # ---- what comes out of a guest ----
 
     def _take(self, item: Hello | Frame | Bad | QmpEvent) -> None:
         if isinstance(item, Hello):
             self._boot_event["seconds"] = round(item.seconds, 3)
-            if self._began:
-                self._write_boot()
+            self._write_boot()
         elif isinstance(item, QmpEvent):
             self._write({"event": "qmp", "name": item.name, "data": item.data, "t": item.t})
         elif isinstance(item, Bad):
@@ -173,12 +177,12 @@ class Run:
         # The kernel that runs knows itself best; the file's facts fill what it does not say.
         kernel = {**facts.kernel, **{k: v for k, v in kernel.items() if v}}
         kernel["spec"] = facts.kernel["spec"]
+        self._write_boot()
         self._began = True
         self.writer.write({**event, "schema": 1, "platform": facts.platform, "arch": facts.arch,
                            "accel": facts.accel, "deterministic": facts.deterministic,
                            "kernel": kernel, "start": _now(), "qemu": facts.qemu})
         held, self._held = self._held, []
-        self._write_boot()
         for late in held:
             self._write(late)
 

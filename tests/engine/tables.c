@@ -160,6 +160,9 @@ static const struct pv_erratum errata[] = {
 	{ .id = "other", .cases = "test/other/*", .evidence = "question", .about = "", .ref = "" },
 };
 
+#define OTHER(name_, family_)                                                                      \
+	{ .name = name_, .family = family_, .probe = "", .hash = "0", .describe = "" }
+
 const struct pv_pmu pv_pmus[] = {
 	{ .name = "test",
 	  .family = "test",
@@ -182,8 +185,18 @@ const struct pv_pmu pv_pmus[] = {
 	  .hash = "0",
 	  .is_default = true,
 	  .describe = "" },
+	/* Platforms name these. */
+	OTHER("perf", "perf"),
+	OTHER("sw", "sw"),
+	OTHER("breakpoint-qemu", "breakpoint"),
+	OTHER("tracepoint", "tracepoint"),
+	OTHER("kprobe", "kprobe"),
+	OTHER("uprobe", "uprobe"),
+	OTHER("msr", "msr"),
+	OTHER("hw-qemu", "hw"),
+	OTHER("pmuv3-qemu", "pmuv3"),
 };
-const size_t pv_nr_pmus = 2;
+const size_t pv_nr_pmus = sizeof(pv_pmus) / sizeof(pv_pmus[0]);
 
 #define ROW(id_, body_, ...)                                                                       \
 	{ .id = id_, .about = "", .needs = "", .at = "", .pmu = &pv_pmus[0], .arch = ~0u,          \
