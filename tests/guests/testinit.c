@@ -56,8 +56,8 @@ static void event(const char *name, const char *id, const char *rest)
 {
 	char payload[1024];
 
-	snprintf(payload, sizeof(payload), "{\"event\":\"%s\",\"case\":\"%s\",\"rep\":0%s}", name, id,
-		 rest);
+	snprintf(payload, sizeof(payload), "{\"event\":\"%s\",\"case\":\"%s\",\"rep\":0%s}", name,
+		 id, rest);
 	frame(payload, 0);
 }
 
@@ -173,7 +173,8 @@ int main(void)
 	frame("{\"event\":\"hello\",\"tool\":\"test\"}", 0);
 	for (const char *p = args; (p = strstr(p, "+")); p++)
 		total++;
-	frame("{\"event\":\"run_begin\",\"schema\":1,\"tool\":\"test\",\"kernel\":{\"release\":\"r\"}}", 0);
+	frame("{\"event\":\"run_begin\",\"schema\":1,\"tool\":\"test\",\"kernel\":{\"release\":\"r\"}}",
+	      0);
 	snprintf(line, sizeof(line), "{\"event\":\"plan\",\"count\":%d}", total);
 	frame(line, 0);
 	for (word = strtok_r(args, "\n", &save); word; word = strtok_r(NULL, "\n", &save)) {

@@ -122,7 +122,7 @@ static void print_output(void)
 	while (f && fgets(line, sizeof(line), f)) {
 		if (strstr(line, "\"ok\":false") || strstr(line, "\"ok\": false") ||
 		    strstr(line, "\"message\""))
-			print_message("    %s", line);
+			print_message("#     %s", line);
 	}
 	if (f)
 		fclose(f);
@@ -154,12 +154,12 @@ static void all_green(void **state)
 		if (!strcmp(verdict, "skip") && skip_allowed(c->id)) {
 			skipped++;
 		} else if (strcmp(verdict, "pass")) {
-			print_message("%s: %s %s\n", c->id, verdict, tally->reason);
+			print_message("# %s: %s %s\n", c->id, verdict, tally->reason);
 			print_output();
 			bad++;
 		}
 	}
-	print_message("%u rows, %u rightly skipped, %u not green\n", rows, skipped, bad);
+	print_message("# %u rows, %u rightly skipped, %u not green\n", rows, skipped, bad);
 	assert_true(rows > 0);
 	assert_int_equal(bad, 0);
 }
@@ -225,11 +225,11 @@ static void each_break_turns_red(void **state)
 			red = turns_red(body, b, breaks[b].cases);
 			owned[body] |= red;
 			bad += !red;
-			print_message("%-5s %-28s %-26s %s\n", red ? "red" : "GREEN",
+			print_message("# %-5s %-28s %-26s %s\n", red ? "red" : "GREEN",
 				      breaks[b].name, template_name(c), breaks[b].about);
 		}
 		if (!any)
-			print_message("%s: no case matches '%s'\n", breaks[b].name,
+			print_message("# %s: no case matches '%s'\n", breaks[b].name,
 				      breaks[b].cases);
 		bad += !any;
 	}
@@ -245,7 +245,7 @@ static void every_template_has_a_break(void **state)
 		const struct pv_case *c = row_of(body, "*");
 
 		if (c && !owned[body]) {
-			print_message("nothing in sim/breaks.h turns %s red\n", template_name(c));
+			print_message("# nothing in sim/breaks.h turns %s red\n", template_name(c));
 			bad++;
 		}
 	}
