@@ -82,10 +82,10 @@ static void expect_too_big(struct pv_test *t, struct perf_event_attr *attr)
 	free(attr);
 }
 
-PV_CASE(errors, attr_size,
-	.pmu = "perf",
+PV_CASE(errors, attr_size, .pmu = "perf",
 	.each = "word[zero,ver0,ver1,ver2,ver3,ver4,ver5,ver6,ver7,ver8,ver9,page]",
-	.about = "an attr of any size from the first to a page opens when what the kernel does not know is 0, and nothing behind it is read")
+	.about =
+		"an attr of any size from the first to a page opens when what the kernel does not know is 0, and nothing behind it is read")
 {
 	/* PERF_ATTR_SIZE_VER*, include/uapi/linux/perf_event.h */
 	static const struct {
@@ -105,10 +105,9 @@ PV_CASE(errors, attr_size,
 	expect_accepted(t, size);
 }
 
-PV_CASE(errors, attr_too_big,
-	.pmu = "perf",
-	.each = "word[zero-tail,tail,last-byte,small,huge]",
-	.about = "an attr with set bytes that the kernel does not know, or of an impossible size, gives E2BIG and the kernel's size")
+PV_CASE(errors, attr_too_big, .pmu = "perf", .each = "word[zero-tail,tail,last-byte,small,huge]",
+	.about =
+		"an attr with set bytes that the kernel does not know, or of an impossible size, gives E2BIG and the kernel's size")
 {
 	uint32_t known = pv_attr_size(t), size = known + 8;
 	const char *word = pv_word(t);
@@ -136,8 +135,7 @@ PV_CASE(errors, attr_too_big,
 	}
 }
 
-PV_CASE(errors, attr_fault,
-	.pmu = "perf",
+PV_CASE(errors, attr_fault, .pmu = "perf",
 	.about = "an attr that is not or not wholly in memory gives EFAULT")
 {
 	const int prot = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -231,8 +229,7 @@ static void expect_plain(struct pv_test *t, const struct field *f)
 	pv_expect_errno(t, "open without the bits", try_attr(t, &raw), plain_result(f));
 }
 
-PV_CASE(errors, reserved,
-	.pmu = "perf",
+PV_CASE(errors, reserved, .pmu = "perf",
 	.each = "word[open_flags,attr_flags,read_format,sample_type,branch_sample_type,reserved_2,aux_action]",
 	.about = "every bit that no kernel defines is refused with EINVAL")
 {
@@ -330,8 +327,7 @@ static const struct defined {
 	{"aux_action", 0, 0, 144, -EOPNOTSUPP, NULL}, /* aux_start_paused, 6.13, 6.12.24 */
 };
 
-PV_CASE(errors, defined,
-	.pmu = "perf",
+PV_CASE(errors, defined, .pmu = "perf",
 	.each = "word[open_flags,attr_flags,read_format,sample_type,branch_sample_type,aux_action]",
 	.needs = "root",
 	.about = "every bit that the kernel defines is taken, alone or with what it needs")

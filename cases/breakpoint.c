@@ -26,10 +26,9 @@ static uint64_t value_of(struct pv_test *t, struct pv_ev *ev)
 	return pv_read(t, ev).value;
 }
 
-PV_CASE(breakpoint, neighbour,
-	.each = "event[data exact]",
-	.needs = "watchpoints",
-	.about = "accesses to the bytes before and behind do not count, to each byte inside and across do, once")
+PV_CASE(breakpoint, neighbour, .each = "event[data exact]", .needs = "watchpoints",
+	.about =
+		"accesses to the bytes before and behind do not count, to each byte inside and across do, once")
 {
 	const struct pv_event_desc *e = pv_event(t);
 	struct perf_event_attr attr = pv_attr(t, e);
@@ -59,9 +58,7 @@ PV_CASE(breakpoint, neighbour,
 	pv_expect_eq(t, "count while disabled", value_of(t, ev) - before, 0);
 }
 
-PV_CASE(breakpoint, direction,
-	.each = "event[data exact]",
-	.needs = "watchpoints",
+PV_CASE(breakpoint, direction, .each = "event[data exact]", .needs = "watchpoints",
 	.about = "loads and stores count only where the breakpoint's type names them")
 {
 	const struct pv_event_desc *e = pv_event(t);
@@ -76,8 +73,7 @@ PV_CASE(breakpoint, direction,
 	pv_expect_eq(t, "stores", value_of(t, ev) - loads, e->bp_type & HW_BREAKPOINT_W ? 7 : 0);
 }
 
-PV_CASE(breakpoint, other_function,
-	.each = "event[exec exact]",
+PV_CASE(breakpoint, other_function, .each = "event[exec exact]",
 	.about = "only calls of the watched function count, and only while enabled")
 {
 	struct pv_ev *ev = pv_open_case(t);
@@ -113,11 +109,9 @@ static int modify(struct pv_ev *ev, struct perf_event_attr *attr)
 	return pv_ioctl(ev, PERF_EVENT_IOC_MODIFY_ATTRIBUTES, (unsigned long)attr);
 }
 
-PV_CASE(breakpoint, modify,
-	.each = "event[exact]",
-	.pmu = "breakpoint",
-	.needs = "modify",
-	.about = "MODIFY_ATTRIBUTES moves a breakpoint: the count stays, the old place is free, the new one counts")
+PV_CASE(breakpoint, modify, .each = "event[exact]", .pmu = "breakpoint", .needs = "modify",
+	.about =
+		"MODIFY_ATTRIBUTES moves a breakpoint: the count stays, the old place is free, the new one counts")
 {
 	const struct pv_event_desc *e = pv_event(t);
 	struct perf_event_attr attr = pv_attr(t, e);
@@ -137,11 +131,10 @@ PV_CASE(breakpoint, modify,
 	pv_expect_eq(t, "count with hits at the new place", value_of(t, ev), 3 + 4);
 }
 
-PV_CASE(breakpoint, modify_refused,
-	.each = "event[exact exec]",
-	.pmu = "breakpoint",
+PV_CASE(breakpoint, modify_refused, .each = "event[exact exec]", .pmu = "breakpoint",
 	.needs = "modify",
-	.about = "MODIFY_ATTRIBUTES refuses to change anything else, and other events, and then nothing has moved")
+	.about =
+		"MODIFY_ATTRIBUTES refuses to change anything else, and other events, and then nothing has moved")
 {
 	const struct pv_event_desc *e = pv_event(t);
 	struct perf_event_attr attr = pv_attr(t, e), other = attr;
@@ -201,9 +194,7 @@ static unsigned int count_slots(struct pv_test *t, const struct perf_event_attr 
 	return n;
 }
 
-PV_CASE(breakpoint, slots,
-	.each = "event[exact]",
-	.pmu = "breakpoint",
+PV_CASE(breakpoint, slots, .each = "event[exact]", .pmu = "breakpoint",
 	.about = "slots run out with ENOSPC, and all come back when they are closed")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
@@ -248,20 +239,14 @@ static int open_exec_beside_full_data(struct pv_test *t)
 	return pv_try_open(t, &exec, 0, -1, -1, 0);
 }
 
-PV_CASE(breakpoint, slots_shared,
-	.pmu = "breakpoint",
-	.arch = "x86_64 i386",
-	.needs = "watchpoints",
-	.about = "x86: data and execution breakpoints share the slots")
+PV_CASE(breakpoint, slots_shared, .pmu = "breakpoint", .arch = "x86_64 i386",
+	.needs = "watchpoints", .about = "x86: data and execution breakpoints share the slots")
 {
 	pv_expect_errno(t, "execution breakpoint when data has all", open_exec_beside_full_data(t),
 			-ENOSPC);
 }
 
-PV_CASE(breakpoint, slots_apart,
-	.pmu = "breakpoint",
-	.arch = "arm64 arm",
-	.needs = "watchpoints",
+PV_CASE(breakpoint, slots_apart, .pmu = "breakpoint", .arch = "arm64 arm", .needs = "watchpoints",
 	.about = "Arm: watchpoints and breakpoints have slots of their own")
 {
 	pv_expect_errno(t, "execution breakpoint when data has all", open_exec_beside_full_data(t),
@@ -315,20 +300,18 @@ static struct perf_event_attr bad_attr(struct pv_test *t)
 	pv_error(t, PV_BROKEN_SETUP, "no breakpoint called %s", pv_word(t));
 }
 
-PV_CASE(breakpoint, refused,
-	.pmu = "breakpoint",
+PV_CASE(breakpoint, refused, .pmu = "breakpoint",
 	.each = "word[no-type,invalid-type,read-and-exec,write-and-exec,unknown-type,length-0,length-9]",
 	.needs = "watchpoints",
-	.about = "a breakpoint of impossible type or length is refused with EINVAL and keeps no slot")
+	.about =
+		"a breakpoint of impossible type or length is refused with EINVAL and keeps no slot")
 {
 	struct perf_event_attr attr = bad_attr(t);
 
 	expect_refused(t, &attr, -EINVAL);
 }
 
-PV_CASE(breakpoint, refused_x86,
-	.pmu = "breakpoint",
-	.arch = "x86_64 i386",
+PV_CASE(breakpoint, refused_x86, .pmu = "breakpoint", .arch = "x86_64 i386",
 	.each = "word[read-only,length-3,exec-length-1,unaligned-2,unaligned-4,unaligned-rw]",
 	.needs = "watchpoints",
 	.about = "what x86 debug registers cannot watch is refused with EINVAL and keeps no slot")
@@ -338,9 +321,7 @@ PV_CASE(breakpoint, refused_x86,
 	expect_refused(t, &attr, -EINVAL);
 }
 
-PV_CASE(breakpoint, kernel_address,
-	.pmu = "breakpoint",
-	.needs = "watchpoints",
+PV_CASE(breakpoint, kernel_address, .pmu = "breakpoint", .needs = "watchpoints",
 	.about = "a kernel address with exclude_kernel is refused with EINVAL and keeps no slot")
 {
 	/* the last page of the address space: kernel's on every ISA; hw_breakpoint_parse() */
@@ -350,11 +331,10 @@ PV_CASE(breakpoint, kernel_address,
 	expect_refused(t, &attr, -EINVAL);
 }
 
-PV_CASE(breakpoint, late_refusal,
-	.pmu = "breakpoint",
-	.arch = "x86_64 arm64",
+PV_CASE(breakpoint, late_refusal, .pmu = "breakpoint", .arch = "x86_64 arm64",
 	.needs = "watchpoints",
-	.about = "an open that fails behind the breakpoint's own set-up gives its slot back exactly once")
+	.about =
+		"an open that fails behind the breakpoint's own set-up gives its slot back exactly once")
 {
 	struct perf_event_attr attr = watch_attr(HW_BREAKPOINT_W, place(), 4);
 

@@ -54,7 +54,8 @@ static void expect_ran(struct pv_test *t, const struct pv_window *w)
 
 PV_CASE(counting, live,
 	.each = "event[live] mode[single,group,sw-leader,inherit,pinned,exclusive,task-cpu,cpu]",
-	.about = "an event counts nothing before enable, what is due while it runs and nothing after disable")
+	.about =
+		"an event counts nothing before enable, what is due while it runs and nothing after disable")
 {
 	uint64_t n = pv_work_some(pv_event(t));
 	struct pv_window w;
@@ -70,8 +71,7 @@ PV_CASE(counting, live,
 	pv_expect_eq(t, "count since disable", pv_read(t, ev).value - w.value, 0);
 }
 
-PV_CASE(counting, zero,
-	.each = "event[zero] mode[single,group,sw-leader,inherit,pinned]",
+PV_CASE(counting, zero, .each = "event[zero] mode[single,group,sw-leader,inherit,pinned]",
 	.about = "an event that has nothing to count opens, runs and stays at 0")
 {
 	uint64_t n = pv_work_some(pv_event(t));
@@ -85,8 +85,7 @@ PV_CASE(counting, zero,
 	expect_ran(t, &w);
 }
 
-PV_CASE(counting, exact,
-	.each = "event[exact] n[1,10,127,1000]",
+PV_CASE(counting, exact, .each = "event[exact] n[1,10,127,1000]",
 	.about = "n occurrences count n, again after a reset, and a read changes nothing")
 {
 	uint64_t n = pv_n(t);
@@ -119,9 +118,9 @@ static uint64_t least_count(struct pv_test *t, struct pv_ev *ev, uint64_t n)
 	return least;
 }
 
-PV_CASE(counting, loop,
-	.each = "event[loop] n[10000,100000,1000000]",
-	.about = "n turns of a loop in user mode count as the descriptor says, less the cost of the window")
+PV_CASE(counting, loop, .each = "event[loop] n[10000,100000,1000000]",
+	.about =
+		"n turns of a loop in user mode count as the descriptor says, less the cost of the window")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
 	uint64_t n = pv_n(t), per = pv_event(t)->per, null, value;
@@ -177,9 +176,7 @@ static struct split open_split(struct pv_test *t)
 	return s;
 }
 
-PV_CASE(counting, additive,
-	.pmu = "sw kprobe",
-	.each = "event[exact] mode[group]",
+PV_CASE(counting, additive, .pmu = "sw kprobe", .each = "event[exact] mode[group]",
 	.about = "what is left with exclude_kernel and what is left with exclude_user is the whole")
 {
 	uint64_t n = pv_work_some(pv_event(t)), user, kernel;
@@ -199,9 +196,9 @@ PV_CASE(counting, additive,
 		pv_expect_eq(t, "kernel part", kernel, n * pv_event(t)->per);
 }
 
-PV_CASE(counting, additive_loop,
-	.each = "event[overhead] mode[group]",
-	.about = "the user part and the kernel part of a counter that runs in both modes add up to its whole")
+PV_CASE(counting, additive_loop, .each = "event[overhead] mode[group]",
+	.about =
+		"the user part and the kernel part of a counter that runs in both modes add up to its whole")
 {
 	/* An occurrence at each way in or out may be booked to either side; so short a window has
 	 * far fewer than a hundred. */
@@ -237,9 +234,9 @@ static bool running_fits(struct pv_test *t, const struct pv_count *c)
 	return c->running && c->running <= c->enabled;
 }
 
-PV_CASE(counting, times,
-	.each = "event[live] mode[single,cpu]",
-	.about = "time_enabled and time_running grow while the event is enabled and stand while it is not")
+PV_CASE(counting, times, .each = "event[live] mode[single,cpu]",
+	.about =
+		"time_enabled and time_running grow while the event is enabled and stand while it is not")
 {
 	const uint64_t absurd = 3600ull * 1000000000;
 	struct pv_ev *ev = pv_open_case(t);
@@ -268,9 +265,9 @@ PV_CASE(counting, times,
 	}
 }
 
-PV_CASE(counting, id,
-	.each = "event[live]",
-	.about = "the id that read(2) gives is the one that IOC_ID gives, and no other event has it")
+PV_CASE(counting, id, .each = "event[live]",
+	.about =
+		"the id that read(2) gives is the one that IOC_ID gives, and no other event has it")
 {
 	struct pv_ev *ev = pv_open_case(t), *other = pv_open_case(t);
 	uint64_t id = 0, other_id = 0;

@@ -178,14 +178,14 @@ static const struct {
 	{"aux-output-of-software", set_aux_output, -EOPNOTSUPP},
 };
 
-PV_CASE(errors, attr_rule,
-	.pmu = "perf",
+PV_CASE(errors, attr_rule, .pmu = "perf",
 	.each = "word[inherit-thread-alone,remove-and-enable-on-exec,sigtrap-without-remove-on-exec,"
 		"both-weights,regs-user-none,regs-user-reserved,regs-intr-none,regs-intr-reserved,"
 		"stack-too-large,stack-unaligned,branch-privilege-only,branch-on-software,"
 		"inherit-and-read,period-too-large,period-largest,clock-of-cpu-time,type-unknown,"
 		"software-unknown,aux-output-of-software]",
-	.about = "attr fields that exclude or need one another, or that name what is not there, get the errno of the ABI")
+	.about =
+		"attr fields that exclude or need one another, or that name what is not there, get the errno of the ABI")
 {
 	struct perf_event_attr attr = dummy;
 
@@ -198,9 +198,9 @@ PV_CASE(errors, attr_rule,
 	}
 }
 
-PV_CASE(errors, frequency,
-	.pmu = "perf",
-	.about = "a sample frequency up to kernel.perf_event_max_sample_rate opens, one above gives EINVAL")
+PV_CASE(errors, frequency, .pmu = "perf",
+	.about =
+		"a sample frequency up to kernel.perf_event_max_sample_rate opens, one above gives EINVAL")
 {
 	struct perf_event_attr attr = dummy;
 	unsigned long long max;
@@ -229,8 +229,7 @@ static void nothing(struct pv_test *t, void *arg)
 
 #define PID_OF_THE_DEAD INT_MIN
 
-PV_CASE(errors, target,
-	.pmu = "perf",
+PV_CASE(errors, target, .pmu = "perf",
 	.each = "word[self,nobody,no-such-pid,negative-pid,dead-pid,no-such-cpu,negative-cpu,"
 		"no-such-fd,negative-fd,cgroup-without-cpu,cgroup-without-fd,sigtrap-without-task]",
 	.about = "a task, CPU, group or cgroup that is not there gets its own errno")
@@ -274,8 +273,7 @@ PV_CASE(errors, target,
 	}
 }
 
-PV_CASE(errors, ioctl,
-	.pmu = "perf",
+PV_CASE(errors, ioctl, .pmu = "perf",
 	.about = "an unknown ioctl, a bad output and a pause without a buffer are refused")
 {
 	struct pv_ev *ev = pv_open(t, &dummy, 0, -1, NULL, 0);
@@ -292,8 +290,7 @@ PV_CASE(errors, ioctl,
 
 /* ---- what a PMU has not got ---- */
 
-PV_CASE(errors, config,
-	.pmu = "sw hw tracepoint msr pmuv3 kprobe uprobe",
+PV_CASE(errors, config, .pmu = "sw hw tracepoint msr pmuv3 kprobe uprobe",
 	.about = "a PMU refuses an event that it has not got")
 {
 	static const struct {
@@ -327,10 +324,8 @@ PV_CASE(errors, config,
 	}
 }
 
-PV_CASE(errors, branch_stack,
-	.pmu = "sw tracepoint breakpoint kprobe uprobe",
-	.each = "event[live]",
-	.about = "a PMU without branch records refuses a branch stack")
+PV_CASE(errors, branch_stack, .pmu = "sw tracepoint breakpoint kprobe uprobe",
+	.each = "event[live]", .about = "a PMU without branch records refuses a branch stack")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
 
@@ -339,9 +334,7 @@ PV_CASE(errors, branch_stack,
 	pv_expect_errno(t, "with a branch stack", try_attr(t, &attr), -EOPNOTSUPP);
 }
 
-PV_CASE(errors, no_interrupt,
-	.pmu = "msr",
-	.each = "event[live]",
+PV_CASE(errors, no_interrupt, .pmu = "msr", .each = "event[live]",
 	.about = "a PMU without interrupt refuses to sample")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
@@ -355,9 +348,7 @@ PV_CASE(errors, no_interrupt,
 	pv_expect_errno(t, "with a frequency", try_attr(t, &attr), -EINVAL);
 }
 
-PV_CASE(errors, no_exclude,
-	.pmu = "msr",
-	.each = "event[live]",
+PV_CASE(errors, no_exclude, .pmu = "msr", .each = "event[live]",
 	.about = "a PMU that cannot tell modes apart refuses every exclude bit")
 {
 	struct perf_event_attr plain = pv_attr(t, pv_event(t)), attr = plain;
@@ -378,8 +369,7 @@ PV_CASE(errors, no_exclude,
 #undef REFUSED
 }
 
-PV_CASE(errors, no_exclude_idle,
-	.pmu = "pmuv3",
+PV_CASE(errors, no_exclude_idle, .pmu = "pmuv3",
 	.about = "a PMU that counts in idle like anywhere refuses exclude_idle")
 {
 	struct perf_event_attr attr = pv_attr(t, &pv_pmu(t)->events[0]);

@@ -34,9 +34,9 @@ static void group_off(struct pv_test *t, struct pv_ev *sibling)
 	pv_disable(t, sibling);
 }
 
-PV_CASE(groups, coherent,
-	.each = "event[exact]",
-	.about = "two copies of an event in a group are equal in every read, while they run and when they stand")
+PV_CASE(groups, coherent, .each = "event[exact]",
+	.about =
+		"two copies of an event in a group are equal in every read, while they run and when they stand")
 {
 	static const char *const names[] = {"differing reads", "wrong counts", "wrong nr",
 					    "times running backwards"};
@@ -73,10 +73,9 @@ static uint64_t ioctl_id(struct pv_ev *ev)
 	return id;
 }
 
-PV_CASE(groups, order,
-	.each = "n[2,5]",
-	.pmu = "perf",
-	.about = "a group read lists the leader, then the siblings as they were opened, under their own ids")
+PV_CASE(groups, order, .each = "n[2,5]", .pmu = "perf",
+	.about =
+		"a group read lists the leader, then the siblings as they were opened, under their own ids")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "sw", "dummy"));
 	struct pv_ev *ev[5];
@@ -106,8 +105,7 @@ struct group_sample {
 	} member[2];
 };
 
-PV_CASE(groups, sample_read,
-	.each = "event[samples exact]",
+PV_CASE(groups, sample_read, .each = "event[samples exact]",
 	.about = "each sample of the leader carries the counts of both members at that moment")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t)), leading = attr;
@@ -149,9 +147,9 @@ PV_CASE(groups, sample_read,
 	pv_expect_eq(t, "samples whose sibling is elsewhere", wrong_sibling, 0);
 }
 
-PV_CASE(groups, small_buffer,
-	.each = "event[exact]",
-	.about = "a group read into a buffer that is too small is ENOSPC, and one that fits gives all of it")
+PV_CASE(groups, small_buffer, .each = "event[exact]",
+	.about =
+		"a group read into a buffer that is too small is ENOSPC, and one that fits gives all of it")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
 	struct pv_ev *sibling, *leader = open_pair(t, &attr, &sibling);
@@ -167,9 +165,9 @@ PV_CASE(groups, small_buffer,
 /* perf_event_validate_size(): what one group read returns is at most 16 KiB. */
 #define READ_MAX 16384
 
-PV_CASE(groups, read_limit,
-	.pmu = "perf",
-	.about = "a group grows until its read would pass 16 KiB, then the next member is refused with E2BIG")
+PV_CASE(groups, read_limit, .pmu = "perf",
+	.about =
+		"a group grows until its read would pass 16 KiB, then the next member is refused with E2BIG")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "sw", "dummy")), sibling = attr;
 	static uint64_t buf[READ_MAX / 8 + 1];
@@ -242,10 +240,10 @@ static int open_wrong(struct pv_test *t, const char *rule, struct pv_ev *leader)
 	return pv_try_open(t, &attr, pid, cpu, group_fd, 0);
 }
 
-PV_CASE(groups, refused,
-	.pmu = "perf",
+PV_CASE(groups, refused, .pmu = "perf",
 	.each = "word[nested,pinned,exclusive,inherit,other-cpu,other-task,cpu-wide,other-clock,closed-fd,no-event-fd]",
-	.about = "a sibling that may not join is refused with the right errno, and the group is as before")
+	.about =
+		"a sibling that may not join is refused with the right errno, and the group is as before")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "sw", "dummy"));
 	bool no_event = strstr(pv_word(t), "-fd"), nested = !strcmp(pv_word(t), "nested");
@@ -263,8 +261,7 @@ PV_CASE(groups, refused,
 	pv_expect_eq(t, "members then", group.nr, nested ? 3 : 2);
 }
 
-PV_CASE(groups, sw_sibling,
-	.each = "event[live]",
+PV_CASE(groups, sw_sibling, .each = "event[live]",
 	.about = "a software event joins the event's group, and both count")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
@@ -302,10 +299,9 @@ static bool is_cycles(const struct pv_event_desc *e)
 	return (e->config & 0xffff) == 0x11;
 }
 
-PV_CASE(groups, counters,
-	.each = "event[loop]",
-	.pmu = "pmuv3",
-	.about = "as many copies as there are counters fit into a group and all count; one more is refused with EINVAL")
+PV_CASE(groups, counters, .each = "event[loop]", .pmu = "pmuv3",
+	.about =
+		"as many copies as there are counters fit into a group and all count; one more is refused with EINVAL")
 {
 	const struct pv_event_desc *e = pv_event(t);
 	unsigned int fit = pv_pmu(t)->counters + (is_cycles(e) ? pv_pmu(t)->fixed : 0);
@@ -342,9 +338,7 @@ PV_CASE(groups, counters,
 	pv_expect_eq(t, "running short of enabled", group.enabled - group.running, 0);
 }
 
-PV_CASE(groups, unlimited,
-	.each = "event[exact]",
-	.pmu = "sw tracepoint",
+PV_CASE(groups, unlimited, .each = "event[exact]", .pmu = "sw tracepoint",
 	.about = "software events need no counter: 64 fit into a group and all count")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));

@@ -28,9 +28,7 @@ static uint64_t due(struct pv_test *t, uint64_t units)
 	return units * pv_event(t)->per;
 }
 
-PV_CASE(inherit, sum,
-	.pmu = "breakpoint tracepoint kprobe",
-	.each = "event[exact] n[1,4]",
+PV_CASE(inherit, sum, .pmu = "breakpoint tracepoint kprobe", .each = "event[exact] n[1,4]",
 	.about = "the count is our own and that of the children that have ended")
 {
 	uint64_t own = 5, units[4] = {3, 10, 1, 20}, all = own;
@@ -46,10 +44,9 @@ PV_CASE(inherit, sum,
 	pv_expect_eq(t, "count", pv_read(t, ev).value, due(t, all));
 }
 
-PV_CASE(inherit, parallel,
-	.pmu = "breakpoint tracepoint kprobe",
-	.each = "event[exact]",
-	.about = "children that were enabled and disabled through the parent count in between, together")
+PV_CASE(inherit, parallel, .pmu = "breakpoint tracepoint kprobe", .each = "event[exact]",
+	.about =
+		"children that were enabled and disabled through the parent count in between, together")
 {
 	uint64_t units = 4, late_units = 7;
 	struct pv_ev *ev = open_inherit(t, true);
@@ -74,9 +71,7 @@ static void have_child(struct pv_test *t, void *arg)
 	pv_work(t, 2);
 }
 
-PV_CASE(inherit, grandchild,
-	.pmu = "breakpoint tracepoint kprobe",
-	.each = "event[exact]",
+PV_CASE(inherit, grandchild, .pmu = "breakpoint tracepoint kprobe", .each = "event[exact]",
 	.about = "a child's child is counted too")
 {
 	uint64_t units = 9;
@@ -88,9 +83,7 @@ PV_CASE(inherit, grandchild,
 	pv_expect_eq(t, "count", pv_read(t, ev).value, due(t, 2 + units));
 }
 
-PV_CASE(inherit, pinned,
-	.pmu = "breakpoint tracepoint kprobe",
-	.each = "event[exact]",
+PV_CASE(inherit, pinned, .pmu = "breakpoint tracepoint kprobe", .each = "event[exact]",
 	.about = "a pinned event is inherited like any other")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
@@ -107,10 +100,8 @@ PV_CASE(inherit, pinned,
 	pv_expect_eq(t, "count", pv_read(t, ev).value, due(t, units + 1));
 }
 
-PV_CASE(inherit, earlier_child,
-	.pmu = "breakpoint tracepoint kprobe uprobe",
-	.each = "event[exact]",
-	.about = "a child that was there before the event is not counted")
+PV_CASE(inherit, earlier_child, .pmu = "breakpoint tracepoint kprobe uprobe",
+	.each = "event[exact]", .about = "a child that was there before the event is not counted")
 {
 	uint64_t units = 9;
 	pid_t child = pv_fork_held(t, work_units, &units);
@@ -138,9 +129,7 @@ static void work_and_stay(struct pv_test *t, void *arg)
 		pv_error(t, PV_BROKEN_SETUP, "a byte that nobody wrote");
 }
 
-PV_CASE(inherit, living_child,
-	.pmu = "breakpoint tracepoint kprobe",
-	.each = "event[exact]",
+PV_CASE(inherit, living_child, .pmu = "breakpoint tracepoint kprobe", .each = "event[exact]",
 	.about = "a read has what a child has counted that still lives")
 {
 	struct pv_ev *ev = open_inherit(t, true);
@@ -162,9 +151,7 @@ PV_CASE(inherit, living_child,
 	pv_expect_eq(t, "count after its end", pv_read(t, ev).value, due(t, 1 + 6));
 }
 
-PV_CASE(inherit, off,
-	.pmu = "breakpoint tracepoint kprobe uprobe",
-	.each = "event[exact]",
+PV_CASE(inherit, off, .pmu = "breakpoint tracepoint kprobe uprobe", .each = "event[exact]",
 	.about = "without inherit only our own occurrences count")
 {
 	uint64_t units = 9;
@@ -177,9 +164,7 @@ PV_CASE(inherit, off,
 	pv_expect_eq(t, "count", pv_read(t, ev).value, due(t, 3));
 }
 
-PV_CASE(inherit, group,
-	.pmu = "breakpoint tracepoint kprobe",
-	.each = "event[exact]",
+PV_CASE(inherit, group, .pmu = "breakpoint tracepoint kprobe", .each = "event[exact]",
 	.about = "one read of an inherited group has the children in every member")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
@@ -202,9 +187,7 @@ PV_CASE(inherit, group,
 	pv_expect_eq(t, "count of the sibling", group.member[1].value, due(t, units + 2));
 }
 
-PV_CASE(inherit, attach,
-	.pmu = "breakpoint tracepoint kprobe uprobe",
-	.each = "event[exact]",
+PV_CASE(inherit, attach, .pmu = "breakpoint tracepoint kprobe uprobe", .each = "event[exact]",
 	.about = "an event on another process counts that one and not us")
 {
 	uint64_t units = 6;

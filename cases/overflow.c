@@ -63,25 +63,21 @@ static void check_signals(struct pv_test *t, uint64_t period)
 	pv_expect_eq(t, "signals of POLL_HUP", signals->hup, 0);
 }
 
-PV_CASE(overflow, signals,
-	.pmu = "sw tracepoint kprobe uprobe",
+PV_CASE(overflow, signals, .pmu = "sw tracepoint kprobe uprobe",
 	.each = "event[samples exact] n[1,4]",
 	.about = "each period sends one real-time signal that carries the event's fd")
 {
 	check_signals(t, pv_n(t));
 }
 
-PV_CASE(overflow, signals_breakpoint,
-	.pmu = "breakpoint",
-	.arch = "x86_64 i386",
+PV_CASE(overflow, signals_breakpoint, .pmu = "breakpoint", .arch = "x86_64 i386",
 	.each = "event[samples exact] n[1,4]",
 	.about = "each period of a breakpoint sends one real-time signal that carries its fd")
 {
 	check_signals(t, pv_n(t));
 }
 
-PV_CASE(overflow, signal_per_sample,
-	.each = "event[samples time]",
+PV_CASE(overflow, signal_per_sample, .each = "event[samples time]",
 	.about = "a clock that samples sends signals too, and never one without its sample")
 {
 	const uint64_t period = 1000000; /* ns */
@@ -116,19 +112,18 @@ static void check_refresh(struct pv_test *t, uint64_t period)
 	pv_expect_eq(t, "signals of POLL_HUP", signals->hup, 1);
 }
 
-PV_CASE(overflow, refresh,
-	.pmu = "sw tracepoint kprobe uprobe",
+PV_CASE(overflow, refresh, .pmu = "sw tracepoint kprobe uprobe",
 	.each = "event[samples exact] n[1,3]",
-	.about = "REFRESH lets so many overflows through, the last is POLL_HUP, then it stands still")
+	.about =
+		"REFRESH lets so many overflows through, the last is POLL_HUP, then it stands still")
 {
 	check_refresh(t, pv_n(t));
 }
 
-PV_CASE(overflow, refresh_breakpoint,
-	.pmu = "breakpoint",
-	.arch = "x86_64 i386",
+PV_CASE(overflow, refresh_breakpoint, .pmu = "breakpoint", .arch = "x86_64 i386",
 	.each = "event[samples exact] n[1,3]",
-	.about = "REFRESH lets so many hits of a breakpoint through, the last is POLL_HUP, then it stands still")
+	.about =
+		"REFRESH lets so many hits of a breakpoint through, the last is POLL_HUP, then it stands still")
 {
 	check_refresh(t, pv_n(t));
 }
@@ -152,25 +147,23 @@ static void check_refresh_again(struct pv_test *t)
 	pv_expect_in(t, "count after enable", value_of(t, ev), 3 * 2 + 6, UINT64_MAX);
 }
 
-PV_CASE(overflow, refresh_again,
-	.pmu = "sw tracepoint kprobe uprobe",
+PV_CASE(overflow, refresh_again, .pmu = "sw tracepoint kprobe uprobe",
 	.each = "event[samples exact]",
-	.about = "an event that REFRESH has brought to its end goes on with the next REFRESH, or with ENABLE")
+	.about =
+		"an event that REFRESH has brought to its end goes on with the next REFRESH, or with ENABLE")
 {
 	check_refresh_again(t);
 }
 
-PV_CASE(overflow, refresh_again_breakpoint,
-	.pmu = "breakpoint",
-	.arch = "x86_64 i386",
+PV_CASE(overflow, refresh_again_breakpoint, .pmu = "breakpoint", .arch = "x86_64 i386",
 	.each = "event[samples exact]",
-	.about = "a breakpoint that REFRESH has brought to its end goes on with the next REFRESH, or with ENABLE")
+	.about =
+		"a breakpoint that REFRESH has brought to its end goes on with the next REFRESH, or with ENABLE")
 {
 	check_refresh_again(t);
 }
 
-PV_CASE(overflow, refresh_refused,
-	.each = "event[samples exact]",
+PV_CASE(overflow, refresh_refused, .each = "event[samples exact]",
 	.about = "REFRESH is refused where no overflow can come or where children would share it")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
@@ -187,8 +180,7 @@ PV_CASE(overflow, refresh_refused,
 	pv_expect_eq(t, "count of the refused", value_of(t, counting) + value_of(t, inherited), 0);
 }
 
-PV_CASE(overflow, poll,
-	.each = "event[samples exact] n[1,3]",
+PV_CASE(overflow, poll, .each = "event[samples exact] n[1,3]",
 	.about = "poll wakes with the sample that wakeup_events names, not before and once only")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
@@ -222,8 +214,7 @@ static void work_units(struct pv_test *t, void *arg)
 	pv_work(t, *(uint64_t *)arg);
 }
 
-PV_CASE(overflow, hup,
-	.each = "event[samples exact]",
+PV_CASE(overflow, hup, .each = "event[samples exact]",
 	.about = "poll says POLLHUP when the process under watch has ended, and not while it lives")
 {
 	uint64_t units = 3;
@@ -244,8 +235,7 @@ PV_CASE(overflow, hup,
 
 #define NEVER (1ull << 62)
 
-PV_CASE(overflow, period,
-	.each = "event[samples exact]",
+PV_CASE(overflow, period, .each = "event[samples exact]",
 	.about = "a new period holds from the ioctl on, whether the event stands or runs")
 {
 	uint64_t period = 3, count, before, samples;
@@ -273,8 +263,7 @@ PV_CASE(overflow, period,
 	pv_expect_eq(t, "samples while running", samples, value_of(t, ev) - before);
 }
 
-PV_CASE(overflow, period_counter,
-	.each = "event[samples live !exact !time]",
+PV_CASE(overflow, period_counter, .each = "event[samples live !exact !time]",
 	.about = "a new period of a running counter holds from the ioctl on")
 {
 	uint64_t units = pv_work_some(pv_event(t)) * 10, period, before, due, at, samples;
@@ -305,8 +294,7 @@ PV_CASE(overflow, period_counter,
 	pv_note(t, "samples", samples);
 }
 
-PV_CASE(overflow, period_refused,
-	.each = "event[samples exact]",
+PV_CASE(overflow, period_refused, .each = "event[samples exact]",
 	.about = "a period of 0 or 2^63, or for a counting event, is refused and changes nothing")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
@@ -324,8 +312,7 @@ PV_CASE(overflow, period_refused,
 	pv_expect_eq(t, "samples by the old period", take_samples(t, ev), count / 3);
 }
 
-PV_CASE(overflow, never,
-	.each = "event[samples live]",
+PV_CASE(overflow, never, .each = "event[samples live]",
 	.about = "a period that is never reached never fires")
 {
 	struct pv_ev *ev = open_period(t, NEVER);

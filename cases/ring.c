@@ -119,8 +119,7 @@ static uint64_t run(struct pv_test *t, struct pv_ev *ev, uint64_t units)
 	return pv_read(t, ev).value;
 }
 
-PV_CASE(ring, law,
-	.each = "event[samples exact] n[1,3]",
+PV_CASE(ring, law, .each = "event[samples exact] n[1,3]",
 	.about = "samples and lost ones together are the count divided by the period")
 {
 	static const char *const names[] = {"samples and lost", "the same short of a period",
@@ -139,9 +138,9 @@ PV_CASE(ring, law,
 	pv_expect_in(t, "count", count, units * pv_event(t)->per, UINT64_MAX);
 }
 
-PV_CASE(ring, law_counter,
-	.each = "event[samples live !exact !time]",
-	.about = "an event that cannot be told beforehand gives one sample per period of what it counted")
+PV_CASE(ring, law_counter, .each = "event[samples live !exact !time]",
+	.about =
+		"an event that cannot be told beforehand gives one sample per period of what it counted")
 {
 	bool software = pv_pmu(t)->caps & PV_CAP_SOFTWARE;
 	uint64_t units = pv_work_some(pv_event(t)) * 10, count, period, due;
@@ -188,10 +187,9 @@ static void *map_wrong(struct pv_test *t, struct perf_event_attr *attr)
 	return pv_sys_mmap(NULL, pages * sysconf(_SC_PAGESIZE), prot, flags, pv_fd(ev), 0);
 }
 
-PV_CASE(ring, map_refused,
-	.pmu = "perf",
-	.each = "word[private,three-pages,inherit,other-size]",
-	.about = "a ring that is private, no power of two, inherited on any CPU or of another size is refused with EINVAL")
+PV_CASE(ring, map_refused, .pmu = "perf", .each = "word[private,three-pages,inherit,other-size]",
+	.about =
+		"a ring that is private, no power of two, inherited on any CPU or of another size is refused with EINVAL")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "sw", "dummy"));
 	void *p = map_wrong(t, &attr);
@@ -205,8 +203,7 @@ static void do_nothing(struct pv_test *t, void *arg)
 	(void)arg;
 }
 
-PV_CASE(ring, output_refused,
-	.pmu = "perf",
+PV_CASE(ring, output_refused, .pmu = "perf",
 	.each = "word[itself,no-ring,own-ring,other-cpu,other-task]",
 	.about = "SET_OUTPUT into a ring that cannot be shared is refused with EINVAL")
 {
@@ -232,9 +229,9 @@ struct period_sample {
 	uint64_t period;
 };
 
-PV_CASE(ring, periods,
-	.each = "event[samples exact] n[1,4]",
-	.about = "the PERIOD fields of all samples add up to the count, short of less than one period")
+PV_CASE(ring, periods, .each = "event[samples exact] n[1,4]",
+	.about =
+		"the PERIOD fields of all samples add up to the count, short of less than one period")
 {
 	uint64_t period = pv_n(t), units = 5 * period + period / 2, samples = 0, sum = 0, count;
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
@@ -262,9 +259,9 @@ PV_CASE(ring, periods,
 	pv_expect_in(t, "sum of periods", sum, count - count % period, count);
 }
 
-PV_CASE(ring, fields,
-	.each = "event[samples exact]",
-	.about = "each sample names our thread, CPU, event, privilege mode and place, and time does not turn back")
+PV_CASE(ring, fields, .each = "event[samples exact]",
+	.about =
+		"each sample names our thread, CPU, event, privilege mode and place, and time does not turn back")
 {
 	struct pv_ev *ev = open_sampling(t, 1, 2);
 	struct tally sum = {0};
@@ -276,9 +273,9 @@ PV_CASE(ring, fields,
 	expect_whole(t, &sum);
 }
 
-PV_CASE(ring, wrap,
-	.each = "event[samples exact] n[1,2]",
-	.about = "with a reader that keeps up nothing is lost, and records across the buffer's end are whole")
+PV_CASE(ring, wrap, .each = "event[samples exact] n[1,2]",
+	.about =
+		"with a reader that keeps up nothing is lost, and records across the buffer's end are whole")
 {
 	unsigned int pages = pv_n(t);
 	uint64_t record = sizeof(struct perf_event_header) + sizeof(struct sample);
@@ -313,9 +310,9 @@ static uint64_t overfill(struct pv_test *t, struct pv_ev *ev, struct tally *sum,
 	return count;
 }
 
-PV_CASE(ring, lost,
-	.each = "event[samples exact]",
-	.about = "a full ring keeps what is unread, and the LOST record behind it tells how many went missing")
+PV_CASE(ring, lost, .each = "event[samples exact]",
+	.about =
+		"a full ring keeps what is unread, and the LOST record behind it tells how many went missing")
 {
 	uint64_t page = sysconf(_SC_PAGESIZE), count, fit;
 	uint64_t record = sizeof(struct perf_event_header) + sizeof(struct sample);
@@ -332,8 +329,7 @@ PV_CASE(ring, lost,
 	expect_whole(t, &sum);
 }
 
-PV_CASE(ring, lost_format,
-	.each = "event[samples exact]",
+PV_CASE(ring, lost_format, .each = "event[samples exact]",
 	.about = "the lost count of read() is the sum of the LOST records")
 {
 	struct perf_event_attr attr = sampling(t, 1), probe;
@@ -359,8 +355,7 @@ PV_CASE(ring, lost_format,
 
 #define CLOCK_SAMPLES 10
 
-PV_CASE(ring, clock,
-	.each = "event[samples time]",
+PV_CASE(ring, clock, .each = "event[samples time]",
 	.about = "a clock gives a sample per period, never more than the time has periods")
 {
 	const uint64_t period = 500000; /* ns */

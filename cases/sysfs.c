@@ -103,9 +103,9 @@ static long fixed_type(const char *pmu)
 	return -1;
 }
 
-PV_CASE(sysfs, type,
-	.pmu = "perf",
-	.about = "every PMU has a type of its own, a number; software, tracepoint and breakpoint have those of the ABI")
+PV_CASE(sysfs, type, .pmu = "perf",
+	.about =
+		"every PMU has a type of its own, a number; software, tracepoint and breakpoint have those of the ABI")
 {
 	struct names n = pmus(t);
 	long *type = calloc(n.nr + 1, sizeof(*type));
@@ -197,9 +197,9 @@ static bool collide(const struct bits *a, const struct bits *b)
 	return !a->word && !b->word && a->mask & b->mask && a->mask != b->mask;
 }
 
-PV_CASE(sysfs, format,
-	.pmu = "perf",
-	.about = "every format field names bits of a config word, and no two fields of config share some of them")
+PV_CASE(sysfs, format, .pmu = "perf",
+	.about =
+		"every format field names bits of a config word, and no two fields of config share some of them")
 {
 	uint64_t fields = 0, garbled = 0, outside = 0, overlaps = 0;
 	struct names n = pmus(t);
@@ -232,9 +232,9 @@ PV_CASE(sysfs, format,
 	pv_expect_eq(t, "fields that overlap", overlaps, 0);
 }
 
-PV_CASE(sysfs, fields,
-	.pmu = "kprobe uprobe msr pmuv3",
-	.about = "the format fields of a PMU lie where the descriptor has them, and the first of them is there")
+PV_CASE(sysfs, fields, .pmu = "kprobe uprobe msr pmuv3",
+	.about =
+		"the format fields of a PMU lie where the descriptor has them, and the first of them is there")
 {
 	const struct pv_pmu *pmu = pv_pmu(t);
 	uint64_t missing = 0, moved = 0;
@@ -396,10 +396,9 @@ static void check_event(struct pv_test *t, const char *pmu, uint32_t type, const
 		complain(t, &tally->refused, pmu, event, strerrorname_np(-ret));
 }
 
-PV_CASE(sysfs, events,
-	.pmu = "perf",
-	.needs = "root",
-	.about = "every event string is made of format fields with values that fit, and the event opens")
+PV_CASE(sysfs, events, .pmu = "perf", .needs = "root",
+	.about =
+		"every event string is made of format fields with values that fit, and the event opens")
 {
 	struct names n = pmus(t);
 	struct tally tally = {0};
@@ -451,9 +450,9 @@ static int parse_cpus(const char *text, bool *cpus, unsigned long max)
 
 #define MAX_CPUS 65536
 
-PV_CASE(sysfs, cpus,
-	.pmu = "perf",
-	.about = "every cpumask lists CPUs that are online, every cpus file CPUs that are possible, and at least one")
+PV_CASE(sysfs, cpus, .pmu = "perf",
+	.about =
+		"every cpumask lists CPUs that are online, every cpus file CPUs that are possible, and at least one")
 {
 	static const char *const files[][2] = {{"cpumask", "online"}, {"cpus", "possible"}};
 	static bool there[MAX_CPUS], listed[MAX_CPUS];
@@ -500,8 +499,7 @@ static bool is_number(const char *text)
 	return *text && !text[strspn(text, "0123456789abcdefABCDEF")];
 }
 
-PV_CASE(sysfs, caps,
-	.pmu = "perf",
+PV_CASE(sysfs, caps, .pmu = "perf",
 	.about = "every file in a PMU's caps can be read and is a number, pmu_name a word")
 {
 	uint64_t files = 0, bad = 0;

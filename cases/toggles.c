@@ -71,9 +71,9 @@ static void warm_up(struct pv_test *t)
 	pv_close(t, ev);
 }
 
-PV_CASE(toggles, switch,
-	.each = "event[live] mode[single,group]",
-	.about = "an event opened disabled stands, goes on from where it stood when enabled, and a second switch changes nothing")
+PV_CASE(toggles, switch, .each = "event[live] mode[single,group]",
+	.about =
+		"an event opened disabled stands, goes on from where it stood when enabled, and a second switch changes nothing")
 {
 	struct pv_ev *ev;
 	uint64_t before;
@@ -104,8 +104,7 @@ PV_CASE(toggles, switch,
 	expect_stood(t, "count after enable twice and one disable", ev, before);
 }
 
-PV_CASE(toggles, born_enabled,
-	.each = "event[live]",
+PV_CASE(toggles, born_enabled, .each = "event[live]",
 	.about = "an event opened without attr.disabled counts at once")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));
@@ -131,9 +130,9 @@ static bool reset_lowers(struct pv_test *t, struct pv_ev *ev)
 	return after < before;
 }
 
-PV_CASE(toggles, reset,
-	.each = "event[live]",
-	.about = "RESET takes the count to 0, leaves both times, and neither starts nor stops the event")
+PV_CASE(toggles, reset, .each = "event[live]",
+	.about =
+		"RESET takes the count to 0, leaves both times, and neither starts nor stops the event")
 {
 	struct pv_count before, after;
 	struct pv_ev *ev;
@@ -174,8 +173,7 @@ static void group_round(struct pv_test *t, struct pv_ev *member)
 	must_ioctl(t, member, PERF_EVENT_IOC_DISABLE, PERF_IOC_FLAG_GROUP);
 }
 
-PV_CASE(toggles, group_flag,
-	.each = "event[live] mode[group]",
+PV_CASE(toggles, group_flag, .each = "event[live] mode[group]",
 	.about = "PERF_IOC_FLAG_GROUP switches and resets every member, whichever of them is asked")
 {
 	struct pv_ev *leader, *sibling;
@@ -203,8 +201,7 @@ PV_CASE(toggles, group_flag,
 	expect_moved(t, "sibling, group enabled through itself", sibling, 0);
 }
 
-PV_CASE(toggles, no_group_flag,
-	.each = "event[live] mode[group]",
+PV_CASE(toggles, no_group_flag, .each = "event[live] mode[group]",
 	.about = "without PERF_IOC_FLAG_GROUP a switch or a reset reaches its own event only")
 {
 	struct pv_ev *leader, *sibling;
@@ -231,9 +228,9 @@ PV_CASE(toggles, no_group_flag,
 	expect_stood(t, "sibling, leader reset", sibling, before);
 }
 
-PV_CASE(toggles, sibling_first,
-	.each = "event[live] mode[group]",
-	.about = "a sibling that is enabled before its leader counts from the leader's enable to the leader's disable")
+PV_CASE(toggles, sibling_first, .each = "event[live] mode[group]",
+	.about =
+		"a sibling that is enabled before its leader counts from the leader's enable to the leader's disable")
 {
 	struct pv_ev *leader, *sibling;
 	struct pv_count c;

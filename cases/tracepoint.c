@@ -51,11 +51,10 @@ static void sort_samples(struct pv_test *t, struct pv_ev *ring, struct pv_ev *co
 	}
 }
 
-PV_CASE(tracepoint, calls,
-	.pmu = "tracepoint",
-	.each = "word[own-rings,one-ring]",
+PV_CASE(tracepoint, calls, .pmu = "tracepoint", .each = "word[own-rings,one-ring]",
 	.needs = "tracefs",
-	.about = "random numbers of three system calls give as many events, and as many samples under each event's id")
+	.about =
+		"random numbers of three system calls give as many events, and as many samples under each event's id")
 {
 	static const char *const counted[NR_CALLS] = {"getppid calls", "getuid calls",
 						      "getsid calls"};
@@ -107,9 +106,7 @@ PV_CASE(tracepoint, calls,
 	pv_expect_eq(t, "records of no event or in a foreign ring", strays, 0);
 }
 
-PV_CASE(tracepoint, silent,
-	.pmu = "tracepoint",
-	.needs = "tracefs",
+PV_CASE(tracepoint, silent, .pmu = "tracepoint", .needs = "tracefs",
 	.about = "an event of a system call that is not made counts nothing while others count")
 {
 	struct pv_ev *quiet = open_sampling(t, names[0], SAMPLE_TYPE);
@@ -136,9 +133,7 @@ struct raw_sample {
 	int32_t common_pid;
 };
 
-PV_CASE(tracepoint, raw,
-	.pmu = "tracepoint",
-	.needs = "tracefs",
+PV_CASE(tracepoint, raw, .pmu = "tracepoint", .needs = "tracefs",
 	.about = "the raw data of a sample begin with the tracepoint's own id and the thread's")
 {
 	struct pv_ev *ev = open_sampling(t, names[2], PERF_SAMPLE_RAW);

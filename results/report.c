@@ -91,7 +91,8 @@ static void print_head(struct printer *p, const struct pv_comparison *c)
 		line(p, "  WARNING: hardly comparable: %s", c->warning[i]);
 	if (!c->tested)
 		line(p, "  WARNING: no case was tested in both runs; this says nothing about B");
-	else if (c->exact && c->a->fact[PV_F_BUILD_ID][0] && c->count[PV_C_CHANGED] &&
+	else if (c->exact && c->a->boots <= 1 && b->boots <= 1 && c->a->fact[PV_F_BUILD_ID][0] &&
+		 c->count[PV_C_CHANGED] &&
 		 !strcmp(c->a->fact[PV_F_BUILD_ID], c->b->fact[PV_F_BUILD_ID]))
 		line(p,
 		     "  WARNING: the same kernel, and numbers differ: something is not deterministic");
@@ -302,7 +303,8 @@ static void print_changes(struct printer *p, const struct pv_comparison *c)
 	while (i < c->nr_changes) {
 		enum pv_class class = c->change[i].class;
 		size_t end = i + c->count[class], shown = 0;
-		/* What must be acted on takes the lines that it needs; news leave half of theirs to those behind. */
+		/* What must be acted on takes the lines that it needs; news leave half of theirs to
+		 * those behind. */
 		size_t keep = class > PV_C_FLAKY && end < c->nr_changes ? p->left / 2 : 1;
 
 		if (!p->opts->all && (class == PV_C_STILL || p->left <= LINES_OF_A_CLASS)) {

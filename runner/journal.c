@@ -58,7 +58,7 @@ int pv_journal_open(struct pv_journal *j, const char *path, int append)
 
 int pv_journal_write(struct pv_journal *j, const char *line, size_t len)
 {
-	struct iovec iov[] = { { (void *)line, len }, { (void *)"\n", 1 } };
+	struct iovec iov[] = {{(void *)line, len}, {(void *)"\n", 1}};
 	size_t done = 0;
 
 	while (done < len + 1) {

@@ -15,9 +15,9 @@ static const struct {
 	const char *name;
 	uint32_t mask;
 } arches[] = {
-	{ "x86_64", PV_ARCH_X86_64 }, { "arm64", PV_ARCH_ARM64 }, { "aarch64", PV_ARCH_ARM64 },
-	{ "i386", PV_ARCH_I386 },     { "i686", PV_ARCH_I386 },	  { "arm", PV_ARCH_ARM },
-	{ "armv7l", PV_ARCH_ARM },
+	{"x86_64", PV_ARCH_X86_64}, {"arm64", PV_ARCH_ARM64}, {"aarch64", PV_ARCH_ARM64},
+	{"i386", PV_ARCH_I386},     {"i686", PV_ARCH_I386},   {"arm", PV_ARCH_ARM},
+	{"armv7l", PV_ARCH_ARM},
 };
 
 static uint32_t arch_mask(const char *name)
@@ -73,10 +73,10 @@ static size_t list_cases(uint32_t arch, char **globs, int n, bool *used, bool id
 
 int pv_list_main(int argc, char **argv)
 {
-	static const struct option options[] = { { "arch", required_argument, NULL, 'a' },
-						 { "ids", no_argument, NULL, 'i' },
-						 { "help", no_argument, NULL, 'h' },
-						 { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {{"arch", required_argument, NULL, 'a'},
+						{"ids", no_argument, NULL, 'i'},
+						{"help", no_argument, NULL, 'h'},
+						{NULL, 0, NULL, 0}};
 	struct utsname u;
 	bool ids = false, *used;
 	uint32_t arch;

@@ -21,15 +21,15 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *about;
 } commands[] = {
-	{ "regress", pv_regress_main, "run two kernels on guests and report what changed" },
-	{ "run", pv_run_main, "run cases on this machine or in a guest" },
-	{ "compare", pv_compare_main, "compare two recorded runs" },
-	{ "list", pv_list_main, "list cases with their needs and claims" },
-	{ "describe", pv_describe_main, "show what a descriptor promises" },
-	{ "selftest", NULL, "build and test pmuvet itself, guests included" },
-	{ "benchmark", NULL, "measure pmuvet itself against what is used today" },
-	{ "version", version, "print the version" },
-	{ "help", help, "print this" },
+	{"regress", pv_regress_main, "run two kernels on guests and report what changed"},
+	{"run", pv_run_main, "run cases on this machine or in a guest"},
+	{"compare", pv_compare_main, "compare two recorded runs"},
+	{"list", pv_list_main, "list cases with their needs and claims"},
+	{"describe", pv_describe_main, "show what a descriptor promises"},
+	{"selftest", NULL, "build and test pmuvet itself, guests included"},
+	{"benchmark", NULL, "measure pmuvet itself against what is used today"},
+	{"version", version, "print the version"},
+	{"help", help, "print this"},
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

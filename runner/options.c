@@ -20,25 +20,36 @@ void pv_args_free(struct pv_args *a)
 	for (size_t i = 0; i < a->n; i++)
 		free(a->v[i]);
 	free(a->v);
-	*a = (struct pv_args){ 0 };
+	*a = (struct pv_args){0};
 }
 
 /* Who takes an option: this program, the agent, the guest runner. */
 enum { OWN = 1, AGENT, GUEST };
 
 static const struct option options[] = {
-	{ "platform", required_argument, NULL, OWN },  { "json", required_argument, NULL, OWN },
-	{ "resume", no_argument, NULL, OWN },	       { "list", no_argument, NULL, OWN },
-	{ "dry-run", no_argument, NULL, OWN },	       { "quiet", no_argument, NULL, OWN },
-	{ "filter", required_argument, NULL, AGENT },  { "exclude", required_argument, NULL, AGENT },
-	{ "repeat", required_argument, NULL, AGENT },  { "shuffle", required_argument, NULL, AGENT },
-	{ "timeout", required_argument, NULL, AGENT }, { "cpu", required_argument, NULL, AGENT },
-	{ "kernel", required_argument, NULL, GUEST },  { "modules", required_argument, NULL, GUEST },
-	{ "kernel-tree", required_argument, NULL, GUEST },
-	{ "append", required_argument, NULL, GUEST },  { "smp", required_argument, NULL, GUEST },
-	{ "mem", required_argument, NULL, GUEST },     { "accel", required_argument, NULL, GUEST },
-	{ "agent", required_argument, NULL, GUEST },   { "keep", required_argument, NULL, GUEST },
-	{ "help", no_argument, NULL, 'h' },	       { NULL, 0, NULL, 0 },
+	{"platform", required_argument, NULL, OWN},
+	{"json", required_argument, NULL, OWN},
+	{"resume", no_argument, NULL, OWN},
+	{"list", no_argument, NULL, OWN},
+	{"dry-run", no_argument, NULL, OWN},
+	{"quiet", no_argument, NULL, OWN},
+	{"filter", required_argument, NULL, AGENT},
+	{"exclude", required_argument, NULL, AGENT},
+	{"repeat", required_argument, NULL, AGENT},
+	{"shuffle", required_argument, NULL, AGENT},
+	{"timeout", required_argument, NULL, AGENT},
+	{"cpu", required_argument, NULL, AGENT},
+	{"kernel", required_argument, NULL, GUEST},
+	{"modules", required_argument, NULL, GUEST},
+	{"kernel-tree", required_argument, NULL, GUEST},
+	{"append", required_argument, NULL, GUEST},
+	{"smp", required_argument, NULL, GUEST},
+	{"mem", required_argument, NULL, GUEST},
+	{"accel", required_argument, NULL, GUEST},
+	{"agent", required_argument, NULL, GUEST},
+	{"keep", required_argument, NULL, GUEST},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
 };
 
 void pv_run_usage(FILE *f)
@@ -118,7 +129,7 @@ int pv_options_parse(struct pv_options *o, int argc, char **argv, bool *done)
 {
 	int c, index;
 
-	*o = (struct pv_options){ .platform = "host" };
+	*o = (struct pv_options){.platform = "host"};
 	*done = false;
 	while ((c = getopt_long(argc, argv, "h", options, &index)) >= 0) {
 		switch (c) {

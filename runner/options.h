@@ -30,8 +30,8 @@ void pv_options_free(struct pv_options *o);
 void pv_run_usage(FILE *f);
 
 /*
- * Starts the agent (host) or the guest runner (everything else), its stream on *fd. `skip_file` may be NULL.
- * Returns its pid or -errno.
+ * Starts the agent (host) or the guest runner (everything else), its stream on *fd. `skip_file` may
+ * be NULL. Returns its pid or -errno.
  */
 pid_t pv_producer_start(const struct pv_options *o, const char *skip_file, int *fd);
 

@@ -47,7 +47,8 @@ static void build_argv(const struct pv_options *o, const char *skip_file, struct
 
 static void __attribute__((noreturn)) child(struct pv_args *a, int out, pid_t parent)
 {
-	/* The stream's writer does not outlive its reader: guests and cases die with this process. */
+	/* The stream's writer does not outlive its reader: guests and cases die with this process.
+	 */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(3);
@@ -65,8 +66,8 @@ static void __attribute__((noreturn)) child(struct pv_args *a, int out, pid_t pa
 pid_t pv_producer_start(const struct pv_options *o, const char *skip_file, int *fd)
 {
 	bool plain = o->list || o->dry_run;
-	struct pv_args a = { 0 };
-	int pipefd[2] = { -1, -1 };
+	struct pv_args a = {0};
+	int pipefd[2] = {-1, -1};
 	pid_t pid, self = getpid();
 
 	if (!plain && pipe2(pipefd, O_CLOEXEC))

@@ -19,10 +19,10 @@
 #include "runner/options.h"
 #include "runner/runner.h"
 
-#define MAX_PLATFORMS 16
+#define MAX_PLATFORMS     16
 #define DEFAULT_PLATFORMS "arm64,x86_64"
-#define DEFAULT_BASE "deb:bookworm"
-#define DEFAULT_NEW "deb:sid"
+#define DEFAULT_BASE      "deb:bookworm"
+#define DEFAULT_NEW       "deb:sid"
 
 /* One guest run of this regress. */
 struct job {
@@ -79,14 +79,14 @@ static double now(void)
 }
 
 static const struct option options[] = {
-	{ "base", required_argument, NULL, 'b' },     { "new", required_argument, NULL, 'n' },
-	{ "platform", required_argument, NULL, 'p' }, { "all", no_argument, NULL, 'a' },
-	{ "output", required_argument, NULL, 'o' },   { "filter", required_argument, NULL, 'x' },
-	{ "exclude", required_argument, NULL, 'x' },  { "repeat", required_argument, NULL, 'x' },
-	{ "shuffle", required_argument, NULL, 'x' },  { "timeout", required_argument, NULL, 'x' },
-	{ "append", required_argument, NULL, 'x' },   { "smp", required_argument, NULL, 'x' },
-	{ "mem", required_argument, NULL, 'x' },      { "accel", required_argument, NULL, 'x' },
-	{ "help", no_argument, NULL, 'h' },	      { NULL, 0, NULL, 0 },
+	{"base", required_argument, NULL, 'b'},     {"new", required_argument, NULL, 'n'},
+	{"platform", required_argument, NULL, 'p'}, {"all", no_argument, NULL, 'a'},
+	{"output", required_argument, NULL, 'o'},   {"filter", required_argument, NULL, 'x'},
+	{"exclude", required_argument, NULL, 'x'},  {"repeat", required_argument, NULL, 'x'},
+	{"shuffle", required_argument, NULL, 'x'},  {"timeout", required_argument, NULL, 'x'},
+	{"append", required_argument, NULL, 'x'},   {"smp", required_argument, NULL, 'x'},
+	{"mem", required_argument, NULL, 'x'},      {"accel", required_argument, NULL, 'x'},
+	{"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 };
 
 static int split_platforms(struct regress *r, char *list)
@@ -96,8 +96,8 @@ static int split_platforms(struct regress *r, char *list)
 	for (p = strtok_r(list, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
 		if (r->nr_platforms == MAX_PLATFORMS || !strcmp(p, "host")) {
 			fprintf(stderr, "pmuvet regress: --platform: %s\n",
-				strcmp(p, "host") ? "too many" :
-						    "the host cannot change its kernel; use "
+				strcmp(p, "host") ? "too many"
+						  : "the host cannot change its kernel; use "
 						    "`pmuvet run` twice and `pmuvet compare`");
 			return PV_EXIT_USAGE;
 		}
@@ -216,7 +216,7 @@ static bool is_dir(const char *path)
 
 static void __attribute__((noreturn)) exec_run(struct regress *r, struct job *j, int out)
 {
-	struct pv_args a = { 0 };
+	struct pv_args a = {0};
 	int log = open(j->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	char self[PATH_SIZE];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -327,7 +327,8 @@ static void show(struct regress *r)
 		struct job *j = &r->job[i];
 
 		if (j->pid && j->planned)
-			fprintf(stderr, "%s %s %u/%u  ", j->platform, j->kernel, j->done, j->planned);
+			fprintf(stderr, "%s %s %u/%u  ", j->platform, j->kernel, j->done,
+				j->planned);
 		else if (j->pid)
 			fprintf(stderr, "%s %s booting  ", j->platform, j->kernel);
 	}
@@ -350,7 +351,7 @@ static void run_all(struct regress *r)
 		for (size_t i = 0; i < r->nr_jobs; i++) {
 			if (r->job[i].pid && stopped)
 				kill(r->job[i].pid, SIGTERM);
-			p[n++] = (struct pollfd){ .fd = r->job[i].fd, .events = POLLIN };
+			p[n++] = (struct pollfd){.fd = r->job[i].fd, .events = POLLIN};
 		}
 		if (poll(p, n, -1) < 0)
 			continue;
@@ -370,7 +371,8 @@ static void run_all(struct regress *r)
 /* As a shell takes it. */
 static void print_word(const char *word)
 {
-	if (strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,=+@") ==
+	if (strspn(word,
+		   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,=+@") ==
 	    strlen(word)) {
 		printf(" %s", word);
 		return;
@@ -431,8 +433,8 @@ static bool load_all(struct regress *r, struct loaded *l)
 
 static int report(struct regress *r)
 {
-	struct pv_report_opts opts = { .all = r->all, .colour = pv_report_colour(stdout) };
-	struct loaded l = { .nr = 0 };
+	struct pv_report_opts opts = {.all = r->all, .colour = pv_report_colour(stdout)};
+	struct loaded l = {.nr = 0};
 	bool whole = load_all(r, &l);
 	int status = PV_EXIT_HARNESS;
 
@@ -464,7 +466,7 @@ static int usage_status(const struct regress *r)
 
 int pv_regress_main(int argc, char **argv)
 {
-	struct sigaction sa = { .sa_handler = on_stop };
+	struct sigaction sa = {.sa_handler = on_stop};
 	struct regress *r = calloc(1, sizeof(*r));
 	bool done = false;
 	int status;

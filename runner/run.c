@@ -29,13 +29,13 @@ struct run {
 	struct pv_view *view;
 	struct pv_json json;
 	char path[PATH_SIZE], skip_file[64];
-	FILE *skips; /* what a resumed stream has done already */
+	FILE *skips;           /* what a resumed stream has done already */
 	struct pv_knobs knobs; /* turned and perhaps not put back: by a case that has no end */
-	char *kernel; /* release and build-id of the stream that is resumed */
+	char *kernel;          /* release and build-id of the stream that is resumed */
 	char *platform;
 	int64_t planned;
 	double seconds; /* of earlier processes that worked on this stream */
-	bool old; /* reading what was recorded before */
+	bool old;       /* reading what was recorded before */
 	bool began, complete, producer_ended;
 	char reason[256];
 };
@@ -190,7 +190,7 @@ static int pump(struct run *r, int fd, pid_t pid)
 	int err = buf ? 0 : -ENOMEM, told = 0;
 
 	while (!err) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
+		struct pollfd p = {.fd = fd, .events = POLLIN};
 		int ready = poll(&p, 1, TICK_MS);
 		ssize_t n = ready > 0 ? read(fd, buf + len, size - len) : -1;
 
@@ -353,7 +353,7 @@ static int write_resume(struct run *r)
 
 static void catch_signals(void)
 {
-	struct sigaction sa = { .sa_handler = on_stop };
+	struct sigaction sa = {.sa_handler = on_stop};
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
@@ -400,8 +400,8 @@ static int run(struct run *r)
 	int err = open_journal(r);
 
 	if (err)
-		return err == -EEXIST || err == -EINVAL || err == -ENOENT ? PV_EXIT_USAGE :
-									    PV_EXIT_HARNESS;
+		return err == -EEXIST || err == -EINVAL || err == -ENOENT ? PV_EXIT_USAGE
+									  : PV_EXIT_HARNESS;
 	r->stream = pv_stream_new("stream");
 	if (!r->stream)
 		return PV_EXIT_HARNESS;
@@ -421,7 +421,7 @@ static int run(struct run *r)
 
 int pv_run_main(int argc, char **argv)
 {
-	struct run r = { .journal.fd = -1 };
+	struct run r = {.journal.fd = -1};
 	bool done;
 	int status = pv_options_parse(&r.o, argc, argv, &done);
 

@@ -18,7 +18,8 @@ int pv_list_main(int argc, char **argv);
 int pv_describe_main(int argc, char **argv);
 int pv_regress_main(int argc, char **argv);
 
-/* The source tree ($PMUVET_ROOT, else where it was built from) and a file below it; static storage for the first. */
+/* The source tree ($PMUVET_ROOT, else where it was built from) and a file below it; static storage
+ * for the first. */
 const char *pv_root(void);
 void pv_path(char *buf, size_t size, const char *below_root);
 /* Makes the directory and its parents; 0 or -errno. */

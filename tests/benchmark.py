@@ -25,7 +25,8 @@ REPEAT = 100
 
 def run(argv: list[str]) -> subprocess.CompletedProcess[str]:
     env = dict(os.environ, PMUVET_ROOT=str(ROOT), PYTHONPATH=str(ROOT))
-    return subprocess.run(argv, cwd=ROOT, env=env, text=True, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    sys.stdout.flush()
+    return subprocess.run(argv, timeout=300, cwd=ROOT, env=env, text=True, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
 def guest(platform: str, kernel: str, agent: Path, *args: str) -> str:
@@ -51,7 +52,7 @@ def engine_row(where: str, stream: str) -> str:
 
 def engine() -> None:
     host = BUILD / "native" / "tests" / "engine" / "engine-test"
-    print(engine_row("engine host", run([str(host), "--repeat", str(REPEAT)]).stdout))
+    print(engine_row("engine host", run([str(host), "--filter", "bench/*", "--repeat", str(REPEAT)]).stdout))
     for platform, build in PLATFORMS.items():
         agent = BUILD / build / "tests" / "engine" / "engine-test"
         forks = guest(platform, KERNELS[0], agent, "--filter", "bench/engine/fork")

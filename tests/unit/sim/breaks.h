@@ -313,7 +313,7 @@ enum sim_break {
 #define X(name, about, cases) SIM_##name,
 	SIM_BREAKS(X)
 #undef X
-	SIM_NR_BREAKS,
+		SIM_NR_BREAKS,
 };
 
 /* Of this process and its children; set by sim_boot(). */

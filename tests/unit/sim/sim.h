@@ -18,14 +18,14 @@
 #include "pmu/descriptor.h"
 #include "tests/unit/sim/breaks.h"
 
-#define SIM_ATTR_SIZE	   144 /* PERF_ATTR_SIZE_VER9, Linux 7.2 */
-#define SIM_MAX_TASKS	   64
-#define SIM_MAX_FDS	   4096
-#define SIM_MAX_EVENTS	   4096
-#define SIM_MAX_RINGS	   64
-#define SIM_RING_MEMORY	   (64u << 20)
+#define SIM_ATTR_SIZE      144 /* PERF_ATTR_SIZE_VER9, Linux 7.2 */
+#define SIM_MAX_TASKS      64
+#define SIM_MAX_FDS        4096
+#define SIM_MAX_EVENTS     4096
+#define SIM_MAX_RINGS      64
+#define SIM_RING_MEMORY    (64u << 20)
 #define SIM_MAX_SAMPLERATE 100000
-#define SIM_BP_SLOTS	   4
+#define SIM_BP_SLOTS       4
 #define SIM_PMU_COUNTERS   6 /* programmable; the cycle counter comes on top */
 
 /* Newer than some headers this is built with. */
@@ -46,26 +46,26 @@ enum sim_state { SIM_ERROR, SIM_OFF, SIM_ON };
 
 struct sim_event {
 	bool used;
-	bool bp_slot;	   /* holds a breakpoint slot */
-	bool on_counter;   /* scheduled in: counts */
+	bool bp_slot;    /* holds a breakpoint slot */
+	bool on_counter; /* scheduled in: counts */
 	enum sim_class class;
 	enum sim_state state;
 	union sim_attr attr;
 	char probe[64]; /* kprobe function */
-	int task, cpu;	/* task index or -1 */
-	int leader;	/* own index when it leads */
-	int parent;	/* inherited from this one; -1 */
-	int refs;	/* file descriptors */
-	int ring;	/* -1 */
-	bool own_map;	/* mmap'ed itself, not by SET_OUTPUT */
+	int task, cpu;  /* task index or -1 */
+	int leader;     /* own index when it leads */
+	int parent;     /* inherited from this one; -1 */
+	int refs;       /* file descriptors */
+	int ring;       /* -1 */
+	bool own_map;   /* mmap'ed itself, not by SET_OUTPUT */
 	uint64_t id;
 	uint64_t count, enabled, running, lost;
 	uint64_t seen, fired; /* occurrences and overflows so far, for what is broken at times */
 	uint64_t child_count, child_enabled, child_running; /* of exited children */
 	uint64_t period, last_period;
-	int64_t left; /* negative: occurrences until the next overflow */
+	int64_t left;                /* negative: occurrences until the next overflow */
 	bool refreshed, refused_one; /* for what is broken by what was before */
-	int limit;    /* IOC_REFRESH */
+	int limit;                   /* IOC_REFRESH */
 	bool async;
 	int signo, async_fd;
 	pid_t owner;
@@ -104,7 +104,8 @@ struct sim {
 extern struct sim *sim;
 extern int sim_self; /* this process's task */
 
-/* A fresh kernel with this process as its first task; before anything else in each case's process. */
+/* A fresh kernel with this process as its first task; before anything else in each case's process.
+ */
 void sim_boot(enum sim_break broken);
 
 /* sim.c: every wrapped call is enter ... leave; the cost of the call itself passes on entry. */
