@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Workloads for AArch64, AAPCS64. */
+#include "arch/work.inc.S"
+
 	.text
-
-.macro FUNC name
-	.globl \name
-	.type \name, %function
-	.p2align 6
-\name:
-.endm
-
-.macro END name
-	.size \name, . - \name
-.endm
 
 FUNC pv_asm_loop
 	cbz	x0, 2f
@@ -66,16 +57,6 @@ END \name
 	ACCESS pv_asm_load4, ldr w2, [x1]
 	ACCESS pv_asm_load8, ldr x2, [x1]
 
-FUNC pv_probe_target
-	nop
-	nop
-	ret
-END pv_probe_target
-
-FUNC pv_probe_other
-	nop
-	nop
-	ret
-END pv_probe_other
+	PROBE_TARGETS ret
 
 	.section .note.GNU-stack, "", %progbits

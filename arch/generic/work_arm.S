@@ -2,18 +2,9 @@
 /* Workloads for 32-bit Arm, AAPCS. */
 	.syntax unified
 	.arm
+#include "arch/work.inc.S"
+
 	.text
-
-.macro FUNC name
-	.globl \name
-	.type \name, %function
-	.p2align 6
-\name:
-.endm
-
-.macro END name
-	.size \name, . - \name
-.endm
 
 FUNC pv_asm_loop
 	cmp	r0, #0
@@ -68,16 +59,6 @@ END \name
 	ACCESS pv_asm_load2, ldrh r2, [r1]
 	ACCESS pv_asm_load4, ldr r2, [r1]
 
-FUNC pv_probe_target
-	nop
-	nop
-	bx	lr
-END pv_probe_target
-
-FUNC pv_probe_other
-	nop
-	nop
-	bx	lr
-END pv_probe_other
+	PROBE_TARGETS bx lr
 
 	.section .note.GNU-stack, "", %progbits

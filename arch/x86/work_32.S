@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Workloads for i386, cdecl. */
+#include "arch/work.inc.S"
+
 	.text
-
-.macro FUNC name
-	.globl \name
-	.type \name, @function
-	.p2align 6
-\name:
-.endm
-
-.macro END name
-	.size \name, . - \name
-.endm
 
 FUNC pv_asm_loop
 	mov	4(%esp), %ecx
@@ -76,16 +67,6 @@ END \name
 	ACCESS pv_asm_load2, "movw (%edx), %ax"
 	ACCESS pv_asm_load4, "movl (%edx), %eax"
 
-FUNC pv_probe_target
-	nop
-	nop
-	ret
-END pv_probe_target
-
-FUNC pv_probe_other
-	nop
-	nop
-	ret
-END pv_probe_other
+	PROBE_TARGETS ret
 
 	.section .note.GNU-stack, "", @progbits

@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Workloads for x86-64, System V ABI. */
+#include "arch/work.inc.S"
+
 	.text
-
-.macro FUNC name
-	.globl \name
-	.type \name, @function
-	.p2align 6
-\name:
-.endm
-
-.macro END name
-	.size \name, . - \name
-.endm
 
 FUNC pv_asm_loop
 	test	%rdi, %rdi
@@ -74,16 +65,6 @@ END \name
 	ACCESS pv_asm_load4, "movl (%rsi), %eax"
 	ACCESS pv_asm_load8, "movq (%rsi), %rax"
 
-FUNC pv_probe_target
-	nop
-	nop
-	ret
-END pv_probe_target
-
-FUNC pv_probe_other
-	nop
-	nop
-	ret
-END pv_probe_other
+	PROBE_TARGETS ret
 
 	.section .note.GNU-stack, "", @progbits

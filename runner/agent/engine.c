@@ -1,62 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "cases/lib/sys.h"
-#include "runner/agent/child.h"
 #include "runner/agent/engine.h"
-#include "runner/agent/knobs.h"
 #include "runner/agent/kmsg.h"
 #include "runner/agent/needs.h"
-
-/* The agent's poll wakes at least this often: for the heartbeat, the watchdog and a stop signal. */
-#define TICK_MS 250
+#include "runner/agent/process.h"
 
 static const char *const verdicts[] = {"pass",  "fail", "crash", "hang", "xfail",
 				       "xpass", "skip", "error", "miss"};
 #define NR_VERDICTS (sizeof(verdicts) / sizeof(verdicts[0]))
 
 struct engine {
-	const struct pv_run_opts *o;
-	struct pv_out *out;
-	volatile sig_atomic_t *stop;
+	struct pv_process process;
 	struct pv_json json;
-	struct pv_tally *tally;
 	struct pv_needs needs;
-	struct pv_knobs knobs;
 	struct pv_splat *splat;
-	int kmsg, cpu;
-	char *line; /* what a case's process has said and not ended by a newline */
-	size_t line_len, line_size;
+	int kmsg;
 	size_t count[NR_VERDICTS];
-	double last_beat;
 };
 
 struct result {
 	const char *verdict, *kind, *erratum;
 	char reason[640];
 };
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
 
 static void event(struct engine *e, const char *name)
 {
@@ -73,112 +47,28 @@ static void case_event(struct engine *e, const char *name, const struct pv_case 
 	pv_json_int(&e->json, "rep", rep);
 }
 
-static void beat(struct engine *e)
-{
-	double t = now();
-
-	if (t - e->last_beat < 0.5)
-		return;
-	e->last_beat = t;
-	pv_out_heartbeat(e->out);
-}
-
-/* Passes on the whole lines of a case's process. False at its end. */
-static bool relay(struct engine *e, int fd)
-{
-	char *start, *nl;
-	ssize_t n;
-
-	if (e->line_size - e->line_len < 65536) {
-		e->line_size = e->line_len + 131072;
-		e->line = realloc(e->line, e->line_size);
-		if (!e->line)
-			abort();
-	}
-	n = read(fd, e->line + e->line_len, 65536);
-	if (n < 0)
-		return errno == EINTR;
-	if (!n)
-		return false;
-	e->line_len += n;
-	for (start = e->line; (nl = memchr(start, '\n', e->line + e->line_len - start));
-	     start = nl + 1) {
-		pv_knobs_note(&e->knobs, start, nl - start);
-		pv_out_line(e->out, start, nl - start);
-	}
-	e->line_len -= start - e->line;
-	memmove(e->line, start, e->line_len);
-	return true;
-}
-
-static void child(struct engine *e, const struct pv_case *c, unsigned int rep, int fd)
-{
-	struct pv_child_opts opts = {.cpu = e->cpu,
-				     .seed = e->o->seed,
-				     .deterministic = e->o->deterministic,
-				     .rep = rep};
-
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	pv_child_run(c, &opts, e->tally, fd);
-}
-
-/* Waits for the case's first process; true when the watchdog or a stop signal ended it. */
-static bool supervise(struct engine *e, pid_t pid, int fd, int pidfd)
-{
-	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = pidfd, .events = POLLIN}};
-	double end = now() + e->o->timeout;
-	bool killed = false;
-
-	for (;;) {
-		int n = poll(p, 2, TICK_MS);
-
-		if (n > 0 && p[0].revents && !relay(e, fd))
-			p[0].fd = -1;
-		if (n > 0 && p[1].revents)
-			break;
-		beat(e);
-		if (now() > end || *e->stop || e->out->broken) {
-			killed = true;
-			break;
-		}
-	}
-	/* What the case left running goes with it. */
-	kill(-pid, SIGKILL);
-	return killed;
-}
-
-static void drain(struct engine *e, int fd)
-{
-	fcntl(fd, F_SETFL, O_NONBLOCK);
-	while (relay(e, fd))
-		;
-	e->line_len = 0;
-}
-
 static void judge_end(struct engine *e, struct result *r, int status, bool killed)
 {
 	enum pv_verdict v;
 
 	if (killed) {
 		r->verdict = "hang";
-		snprintf(r->reason, sizeof(r->reason), "no end after %g s, killed", e->o->timeout);
+		snprintf(r->reason, sizeof(r->reason), "no end after %g s, killed",
+			 e->process.o->timeout);
 		return;
 	}
-	if (WIFSIGNALED(status) && !e->tally->ended) {
+	if (WIFSIGNALED(status) && !e->process.tally->ended) {
 		r->verdict = "crash";
 		snprintf(r->reason, sizeof(r->reason), "the case's process was killed by SIG%s",
 			 sigabbrev_np(WTERMSIG(status)));
 		return;
 	}
-	v = pv_test_verdict(e->tally);
+	v = pv_test_verdict(e->process.tally);
 	r->verdict = pv_verdict_names[v];
 	if (v != PV_V_PASS)
-		snprintf(r->reason, sizeof(r->reason), "%s", e->tally->reason);
+		snprintf(r->reason, sizeof(r->reason), "%s", e->process.tally->reason);
 	if (v == PV_V_SKIP || v == PV_V_ERROR)
-		r->kind = pv_kind_names[e->tally->kind];
+		r->kind = pv_kind_names[e->process.tally->kind];
 }
 
 static bool erratum_covers(const struct pv_erratum *x, const struct pv_tally *tally)
@@ -205,7 +95,7 @@ static void judge_erratum(struct engine *e, const struct pv_case *c, struct resu
 		if (!strcmp(r->verdict, "pass")) {
 			r->verdict = "xpass";
 			snprintf(r->reason, sizeof(r->reason), "erratum %s does not show", x->id);
-		} else if (!strcmp(r->verdict, "fail") && erratum_covers(x, e->tally)) {
+		} else if (!strcmp(r->verdict, "fail") && erratum_covers(x, e->process.tally)) {
 			r->verdict = "xfail";
 		} else {
 			continue;
@@ -224,7 +114,7 @@ static void judge_splat(struct engine *e, const struct pv_case *c, unsigned int 
 	pv_json_text(&e->json, "class", e->splat->class);
 	pv_json_text(&e->json, "title", e->splat->title);
 	pv_json_text(&e->json, "text", e->splat->text);
-	pv_out_json(e->out, &e->json);
+	pv_out_json(e->process.out, &e->json);
 	if (strcmp(r->verdict, "hang") && strcmp(r->verdict, "crash")) {
 		r->verdict = "fail";
 		r->kind = r->erratum = NULL;
@@ -232,64 +122,19 @@ static void judge_splat(struct engine *e, const struct pv_case *c, unsigned int 
 	snprintf(r->reason, sizeof(r->reason), "kernel log: %s", e->splat->title);
 }
 
-/*
- * Where counts repeat to the bit, every case begins at the same phase of the timer tick, whatever
- * ran before it. Waiting costs nothing there: idle guest time is skipped under icount.
- */
-static void wait_for_phase(void)
-{
-	const long round = 40000000; /* ns: whole ticks of HZ 100, 250, 300 (rounded) and 1000 */
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_nsec = (ts.tv_nsec / round + 1) * round;
-	if (ts.tv_nsec >= 1000000000) {
-		ts.tv_sec++;
-		ts.tv_nsec = 0;
-	}
-	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
-}
-
 static void run_process(struct engine *e, const struct pv_case *c, unsigned int rep,
 			struct result *r)
 {
-	int pipefd[2], status = 0, pidfd;
-	bool killed;
-	pid_t pid;
+	bool killed = false;
+	int status = 0, err = pv_process_run(&e->process, c, rep, &status, &killed);
 
-	memset(e->tally, 0, sizeof(*e->tally));
-	if (pipe2(pipefd, O_CLOEXEC)) {
+	if (err) {
 		r->verdict = "error";
 		r->kind = pv_kind_names[PV_BROKEN_SETUP];
-		snprintf(r->reason, sizeof(r->reason), "pipe: %s", strerror(errno));
+		snprintf(r->reason, sizeof(r->reason), "cannot start a process: %s",
+			 strerror(-err));
 		return;
 	}
-	if (e->o->deterministic)
-		wait_for_phase();
-	pid = fork();
-	if (!pid)
-		child(e, c, rep, pipefd[1]);
-	close(pipefd[1]);
-	pidfd = pid > 0 ? syscall(SYS_pidfd_open, pid, 0) : -1;
-	if (pidfd < 0) {
-		r->verdict = "error";
-		r->kind = pv_kind_names[PV_BROKEN_SETUP];
-		snprintf(r->reason, sizeof(r->reason), "fork or pidfd_open: %s", strerror(errno));
-		if (pid > 0) {
-			kill(pid, SIGKILL);
-			waitpid(pid, NULL, 0);
-		}
-		close(pipefd[0]);
-		return;
-	}
-	setpgid(pid, pid);
-	killed = supervise(e, pid, pipefd[0], pidfd);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	drain(e, pipefd[0]);
-	close(pidfd);
-	close(pipefd[0]);
-	pv_knobs_restore(&e->knobs);
 	judge_end(e, r, status, killed);
 	judge_erratum(e, c, r);
 }
@@ -306,7 +151,7 @@ static void send_end(struct engine *e, const struct pv_case *c, unsigned int rep
 	if (r->erratum)
 		pv_json_text(&e->json, "erratum", r->erratum);
 	pv_json_seconds(&e->json, "seconds", seconds);
-	pv_out_json(e->out, &e->json);
+	pv_out_json(e->process.out, &e->json);
 	for (size_t i = 0; i < NR_VERDICTS; i++)
 		e->count[i] += !strcmp(verdicts[i], r->verdict);
 }
@@ -314,26 +159,26 @@ static void send_end(struct engine *e, const struct pv_case *c, unsigned int rep
 static void run_case(struct engine *e, const struct pv_case *c, unsigned int rep)
 {
 	struct result r = {.verdict = NULL};
-	double start = now();
+	double start = pv_now();
 	enum pv_kind kind;
 	int need;
 
 	case_event(e, "case_begin", c, rep);
-	pv_out_json(e->out, &e->json);
+	pv_out_json(e->process.out, &e->json);
 	need = pv_needs_check(&e->needs, c, &kind, r.reason, sizeof(r.reason));
 	if (!need) {
 		run_process(e, c, rep, &r);
 	} else {
-		bool due = need == PV_NEED_PMU && pv_pmu_expected(e->o, c->pmu);
+		bool due = need == PV_NEED_PMU && pv_pmu_expected(e->process.o, c->pmu);
 
 		r.verdict = due ? "fail" : "skip";
 		r.kind = due ? NULL : pv_kind_names[kind];
 	}
 	/* A stopped case has no verdict: it is run again by --resume. */
-	if (*e->stop)
+	if (*e->process.stop)
 		return;
 	judge_splat(e, c, rep, &r);
-	send_end(e, c, rep, &r, now() - start);
+	send_end(e, c, rep, &r, pv_now() - start);
 }
 
 /* ---- the run ---- */
@@ -415,15 +260,16 @@ static void send_end_of_run(struct engine *e, bool complete, const char *reason,
 	if (reason)
 		pv_json_text(&e->json, "reason", reason);
 	pv_json_seconds(&e->json, "seconds", seconds);
-	pv_out_json(e->out, &e->json);
+	pv_out_json(e->process.out, &e->json);
 }
 
 int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, struct pv_out *out,
 		  volatile sig_atomic_t *stop)
 {
-	struct engine e = {.o = o, .out = out, .stop = stop, .cpu = first_cpu(o->cpu)};
+	struct engine e = {.process = {.o = o, .out = out, .stop = stop, .cpu = first_cpu(o->cpu)}};
+	struct pv_process *p = &e.process;
 	struct pv_skips skips = {0};
-	double start = now();
+	double start = pv_now();
 	struct job *jobs;
 	size_t nr;
 	int err = pv_skips_load(&skips, o->skip_file);
@@ -432,15 +278,15 @@ int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, s
 		return err;
 	/* Cases inherit the pinning: one that had to be moved to its CPU after fork would cost a
 	 * migration. */
-	if (pin(e.cpu)) {
-		fprintf(stderr, "pmuvet-agent: cannot be pinned to CPU %d: %s\n", e.cpu,
+	if (pin(p->cpu)) {
+		fprintf(stderr, "pmuvet-agent: cannot be pinned to CPU %d: %s\n", p->cpu,
 			strerror(errno));
 		return -EINVAL;
 	}
-	e.tally = mmap(NULL, sizeof(*e.tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		       -1, 0);
+	p->tally = mmap(NULL, sizeof(*p->tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
 	e.splat = malloc(sizeof(*e.splat));
-	if (e.tally == MAP_FAILED || !e.splat)
+	if (p->tally == MAP_FAILED || !e.splat)
 		abort();
 	e.kmsg = pv_kmsg_open();
 	jobs = make_jobs(o, sel, &nr);
@@ -454,11 +300,11 @@ int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, s
 	for (size_t i = 0; i < nr && !*stop && !out->broken; i++) {
 		if (!pv_skips_has(&skips, jobs[i].c->id, jobs[i].rep))
 			run_case(&e, jobs[i].c, jobs[i].rep);
-		beat(&e);
+		pv_process_beat(p);
 	}
-	send_end_of_run(&e, !*stop, *stop ? "stopped by a signal" : NULL, now() - start);
+	send_end_of_run(&e, !*stop, *stop ? "stopped by a signal" : NULL, pv_now() - start);
 	free(jobs);
-	free(e.line);
+	free(p->line);
 	free(e.splat);
 	pv_json_free(&e.json);
 	pv_skips_free(&skips);
