@@ -38,6 +38,7 @@ static const struct option options[] = {
 	{"repeat", required_argument, NULL, AGENT},
 	{"shuffle", required_argument, NULL, AGENT},
 	{"timeout", required_argument, NULL, AGENT},
+	{"descriptor", required_argument, NULL, AGENT},
 	{"cpu", required_argument, NULL, AGENT},
 	{"kernel", required_argument, NULL, GUEST},
 	{"modules", required_argument, NULL, GUEST},
@@ -63,6 +64,7 @@ void pv_run_usage(FILE *f)
 	      "  --shuffle SEED     in an order drawn from SEED\n"
 	      "  --timeout SECONDS  a case's limit (default 10)\n"
 	      "  --cpu N            pin cases to that CPU (default: the first allowed)\n"
+	      "  --descriptor NAME  instead of its family's default (may be repeated)\n"
 	      "  --list             print the ids that would run, run nothing\n"
 	      "Guests:\n"
 	      "  --platform P       host (default), or a guest of vm-images/platforms: arm64, x86_64, ...\n"

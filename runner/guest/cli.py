@@ -208,7 +208,7 @@ class Session:
         facts = Facts(tool=version(), platform=self._platform.name, arch=self._platform.arch,
                       accel=name, deterministic=machine.deterministic, kernel=kernel_facts(kernel),
                       qemu=qemu.argv(machine, scratch / "1/initramfs", scratch / "1"))
-        run = Run(facts, Writer(sys.stdout.buffer), say, start_guest, set(self._skip))
+        run = Run(facts, Writer(open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)), say, start_guest, set(self._skip))
         try:
             return EXIT_OK if run.run() else EXIT_HARNESS
         except Stopped as stopped:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writing the event stream of docs/stream.md: one line an event, flushed."""
+"""Writing the event stream of docs/stream.md: one line an event, one write a line."""
 from __future__ import annotations
 
 import json
 import re
 import signal
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 LINE_MAX = 1 << 20
 STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -29,8 +29,14 @@ def encode(event: dict[str, Any]) -> bytes:
     return re.sub("[\ud800-\udfff]", "\ufffd", text).encode() + b"\n"
 
 
+class Raw(Protocol):
+    def write(self, data: bytes, /) -> int | None: ...
+
+
 class Writer:
-    def __init__(self, out: BinaryIO) -> None:
+    """Writes whole events to an unbuffered file."""
+
+    def __init__(self, out: Raw) -> None:
         self._out = out
 
     def write(self, event: dict[str, Any]) -> None:
@@ -42,8 +48,9 @@ class Writer:
         # A signal's exception in the middle would leave half a line.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPERS)
         try:
-            self._out.write(line)
-            self._out.flush()
+            # Unbuffered: what could not be written must not be tried again, and fail again, at exit.
+            while line:
+                line = line[self._out.write(line):]
         except OSError as err:
             raise StreamError(f"cannot write the event stream: {err.strerror}") from None
         finally:
