@@ -1,51 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Two kernels, some platforms: run all, compare each pair, one report. */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "results/report.h"
-#include "runner/options.h"
-#include "runner/runner.h"
+#include "runner/regress.h"
 
 #define MAX_PLATFORMS     16
 #define DEFAULT_PLATFORMS "arm64,x86_64"
 #define DEFAULT_BASE      "deb:bookworm"
 #define DEFAULT_NEW       "deb:sid"
-
-/* One guest run of this regress. */
-struct job {
-	const char *platform, *kernel;
-	char stream[PATH_SIZE], log[PATH_SIZE];
-	char line[4096]; /* KTAP of the child, as far as it is not a whole line */
-	size_t line_len;
-	unsigned int planned, done, failed;
-	pid_t pid;
-	int fd, status;
-	double start, seconds;
-};
-
-struct regress {
-	const char *base, *new, *platform[MAX_PLATFORMS];
-	size_t nr_platforms;
-	struct pv_args pass; /* options for every `pmuvet run` */
-	bool all;
-	const char *dir;
-	char dir_buf[PATH_SIZE];
-	struct job job[2 * MAX_PLATFORMS];
-	size_t nr_jobs;
-};
 
 static volatile sig_atomic_t stopped;
 
@@ -70,14 +39,6 @@ static void usage(FILE *f)
 	      f);
 }
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
 static const struct option options[] = {
 	{"base", required_argument, NULL, 'b'},     {"new", required_argument, NULL, 'n'},
 	{"platform", required_argument, NULL, 'p'}, {"all", no_argument, NULL, 'a'},
@@ -89,7 +50,7 @@ static const struct option options[] = {
 	{"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 };
 
-static int split_platforms(struct regress *r, char *list)
+static int split_platforms(struct pv_regress *r, char *list)
 {
 	char *save, *p;
 
@@ -109,7 +70,7 @@ static int split_platforms(struct regress *r, char *list)
 	return PV_EXIT_USAGE;
 }
 
-static int parse(struct regress *r, int argc, char **argv, bool *done)
+static int parse(struct pv_regress *r, int argc, char **argv, bool *done)
 {
 	char *platforms = strdup(DEFAULT_PLATFORMS), opt[64];
 	int c, index;
@@ -155,21 +116,7 @@ static int parse(struct regress *r, int argc, char **argv, bool *done)
 	return split_platforms(r, platforms);
 }
 
-/* A file name out of a kernel spec: its last path component without what files cannot have. */
-static void spec_name(const char *spec, char *buf, size_t size)
-{
-	const char *base = strrchr(spec, '/');
-	size_t i;
-
-	base = base && base[1] ? base + 1 : spec;
-	snprintf(buf, size, "%s", base);
-	for (i = 0; buf[i]; i++) {
-		if (buf[i] == ':' || buf[i] == '/')
-			buf[i] = '-';
-	}
-}
-
-static int make_dir(struct regress *r)
+static int make_dir(struct pv_regress *r)
 {
 	time_t t = time(NULL);
 	char stamp[64];
@@ -186,187 +133,6 @@ static int make_dir(struct regress *r)
 	if (err)
 		fprintf(stderr, "pmuvet regress: %s: %s\n", r->dir, strerror(-err));
 	return err ? PV_EXIT_HARNESS : 0;
-}
-
-static void make_jobs(struct regress *r)
-{
-	for (size_t p = 0; p < r->nr_platforms; p++) {
-		for (int side = 0; side < 2; side++) {
-			struct job *j = &r->job[r->nr_jobs++];
-			char kernel[128];
-
-			j->platform = r->platform[p];
-			j->kernel = side ? r->new : r->base;
-			j->fd = -1;
-			spec_name(j->kernel, kernel, sizeof(kernel));
-			snprintf(j->stream, sizeof(j->stream), "%s/%s-%s-%s.jsonl", r->dir,
-				 j->platform, side ? "new" : "base", kernel);
-			snprintf(j->log, sizeof(j->log), "%s/%s-%s-%s.log", r->dir, j->platform,
-				 side ? "new" : "base", kernel);
-		}
-	}
-}
-
-static bool is_dir(const char *path)
-{
-	struct stat st;
-
-	return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
-
-static void __attribute__((noreturn)) exec_run(struct regress *r, struct job *j, int out)
-{
-	struct pv_args a = {0};
-	int log = open(j->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	char self[PATH_SIZE];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	setpgid(0, 0);
-	self[n > 0 ? n : 0] = 0;
-	pv_args_add(&a, self);
-	pv_args_add(&a, "run");
-	pv_args_add(&a, "--platform");
-	pv_args_add(&a, j->platform);
-	pv_args_add(&a, is_dir(j->kernel) ? "--kernel-tree" : "--kernel");
-	pv_args_add(&a, j->kernel);
-	pv_args_add(&a, "--json");
-	pv_args_add(&a, j->stream);
-	for (size_t i = 0; i < r->pass.n; i++)
-		pv_args_add(&a, r->pass.v[i]);
-	dup2(out, STDOUT_FILENO);
-	if (log >= 0)
-		dup2(log, STDERR_FILENO);
-	execv(self, a.v);
-	_exit(PV_EXIT_HARNESS);
-}
-
-static void start(struct regress *r, struct job *j)
-{
-	int pipefd[2];
-
-	j->start = now();
-	if (pipe2(pipefd, O_CLOEXEC)) {
-		j->status = PV_EXIT_HARNESS;
-		return;
-	}
-	j->pid = fork();
-	if (!j->pid)
-		exec_run(r, j, pipefd[1]);
-	close(pipefd[1]);
-	j->fd = pipefd[0];
-}
-
-/* The child's KTAP tells how far it is. */
-static void ktap_line(struct job *j, const char *line)
-{
-	if (!strncmp(line, "1..", 3))
-		j->planned = strtoul(line + 3, NULL, 10);
-	else if (!strncmp(line, "ok ", 3))
-		j->done++;
-	else if (!strncmp(line, "not ok ", 7)) {
-		j->done++;
-		j->failed++;
-	}
-}
-
-/* False at the child's end of output. */
-static bool read_ktap(struct job *j)
-{
-	ssize_t n = read(j->fd, j->line + j->line_len, sizeof(j->line) - 1 - j->line_len);
-	char *start = j->line, *nl;
-
-	if (n <= 0)
-		return n < 0 && errno == EINTR;
-	j->line_len += n;
-	j->line[j->line_len] = 0;
-	while ((nl = strchr(start, '\n'))) {
-		*nl = 0;
-		ktap_line(j, start);
-		start = nl + 1;
-	}
-	j->line_len -= start - j->line;
-	memmove(j->line, start, j->line_len + 1);
-	if (j->line_len == sizeof(j->line) - 1)
-		j->line_len = 0; /* a line longer than any KTAP result */
-	return true;
-}
-
-static void log_tail(const struct job *j)
-{
-	char line[512];
-	FILE *f = fopen(j->log, "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		fprintf(stderr, "    %s", line);
-	if (f)
-		fclose(f);
-}
-
-static void finish(struct job *j, bool tty)
-{
-	int status;
-
-	close(j->fd);
-	j->fd = -1;
-	while (waitpid(j->pid, &status, 0) < 0 && errno == EINTR)
-		;
-	j->pid = 0;
-	j->status = WIFEXITED(status) ? WEXITSTATUS(status) : PV_EXIT_HARNESS;
-	j->seconds = now() - j->start;
-	fprintf(stderr, "%s%-8s %-24s %4u cases, %u not ok, %.1f s\n", tty ? "\r\033[K" : "",
-		j->platform, j->kernel, j->done, j->failed, j->seconds);
-	if (j->status == PV_EXIT_HARNESS || j->status == PV_EXIT_USAGE)
-		log_tail(j);
-}
-
-static void show(struct regress *r)
-{
-	fputs("\r\033[K", stderr);
-	for (size_t i = 0; i < r->nr_jobs; i++) {
-		struct job *j = &r->job[i];
-
-		if (j->pid && j->planned)
-			fprintf(stderr, "%s %s %u/%u  ", j->platform, j->kernel, j->done,
-				j->planned);
-		else if (j->pid)
-			fprintf(stderr, "%s %s booting  ", j->platform, j->kernel);
-	}
-	fflush(stderr);
-}
-
-static void run_all(struct regress *r)
-{
-	size_t next = 0, running = 0, cores = sysconf(_SC_NPROCESSORS_ONLN);
-	bool tty = isatty(STDERR_FILENO);
-
-	while (running || (next < r->nr_jobs && !stopped)) {
-		struct pollfd p[2 * MAX_PLATFORMS];
-		size_t n = 0;
-
-		while (running < cores && next < r->nr_jobs && !stopped) {
-			start(r, &r->job[next++]);
-			running += r->job[next - 1].fd >= 0;
-		}
-		for (size_t i = 0; i < r->nr_jobs; i++) {
-			if (r->job[i].pid && stopped)
-				kill(r->job[i].pid, SIGTERM);
-			p[n++] = (struct pollfd){.fd = r->job[i].fd, .events = POLLIN};
-		}
-		/* A signal between the test above and poll() waits no longer than this. */
-		if (poll(p, n, 500) < 0)
-			continue;
-		for (size_t i = 0; i < n; i++) {
-			if (p[i].fd < 0 || !p[i].revents || read_ktap(&r->job[i]))
-				continue;
-			finish(&r->job[i], tty);
-			running--;
-		}
-		if (tty)
-			show(r);
-	}
-	if (tty)
-		fputs("\r\033[K", stderr);
 }
 
 /* As a shell takes it. */
@@ -388,7 +154,7 @@ static void print_word(const char *word)
 	putchar('\'');
 }
 
-static void print_repeat(const struct regress *r)
+static void print_repeat(const struct pv_regress *r)
 {
 	fputs("\nrepeat with: ./pmuvet regress", stdout);
 	fputs(" --base", stdout);
@@ -412,7 +178,7 @@ struct loaded {
 };
 
 /* Loads what there is; false when a stream is missing or broken. */
-static bool load_all(struct regress *r, struct loaded *l)
+static bool load_all(struct pv_regress *r, struct loaded *l)
 {
 	bool whole = true;
 
@@ -432,7 +198,7 @@ static bool load_all(struct regress *r, struct loaded *l)
 	return whole;
 }
 
-static int report(struct regress *r)
+static int report(struct pv_regress *r)
 {
 	struct pv_report_opts opts = {.all = r->all, .colour = pv_report_colour(stdout)};
 	struct loaded l = {.nr = 0};
@@ -456,7 +222,7 @@ static int report(struct regress *r)
 }
 
 /* Wrong usage of any run (an unknown kernel, say) is wrong usage of all. */
-static int usage_status(const struct regress *r)
+static int usage_status(const struct pv_regress *r)
 {
 	for (size_t i = 0; i < r->nr_jobs; i++) {
 		if (r->job[i].status == PV_EXIT_USAGE)
@@ -468,7 +234,7 @@ static int usage_status(const struct regress *r)
 int pv_regress_main(int argc, char **argv)
 {
 	struct sigaction sa = {.sa_handler = on_stop};
-	struct regress *r = calloc(1, sizeof(*r));
+	struct pv_regress *r = calloc(1, sizeof(*r));
 	bool done = false;
 	int status;
 
@@ -480,8 +246,8 @@ int pv_regress_main(int argc, char **argv)
 	if (!status && !done) {
 		sigaction(SIGINT, &sa, NULL);
 		sigaction(SIGTERM, &sa, NULL);
-		make_jobs(r);
-		run_all(r);
+		pv_regress_make_jobs(r);
+		pv_regress_run_jobs(r, &stopped);
 		status = stopped ? 128 + stopped : usage_status(r);
 		if (!status)
 			status = report(r);
