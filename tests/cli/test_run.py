@@ -137,7 +137,9 @@ def test_sigkill_at_random_moments_and_resume(tmp_path: Path) -> None:
 
 def test_sigint_stops_cleanly_and_leaves_no_process(tmp_path: Path) -> None:
     stream = tmp_path / "a.jsonl"
-    child = start("--filter", "sw/*", "--repeat", "50", "--json", str(stream))
+    # The mark is in the agent's command line, too.
+    mark = f"left-by-{os.getpid()}"
+    child = start("--filter", "sw/*", "--repeat", "50", "--exclude", mark, "--json", str(stream))
     while not stream.exists() or stream.stat().st_size < 20000:
         assert child.poll() is None
         time.sleep(0.01)
@@ -145,7 +147,7 @@ def test_sigint_stops_cleanly_and_leaves_no_process(tmp_path: Path) -> None:
     assert child.wait(20) == 130
     last = events(stream)[-1]
     assert last["event"] == "run_end" and last["complete"] is False
-    assert subprocess.run(["pgrep", "-f", str(stream)], check=False).returncode == 1
+    assert subprocess.run(["pgrep", "-f", mark], check=False).returncode == 1
 
 
 def test_resume_refuses_another_kernel(tmp_path: Path) -> None:
