@@ -61,7 +61,7 @@ def main() -> int:
 
     junit = BUILD / "pytest.junit.xml"
     junit.unlink(missing_ok=True)
-    status = run(["/usr/bin/python3", "-m", "pytest", "-q", "-n", "2", "--junitxml", str(junit),
+    status = run(["/usr/bin/python3", "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "--junitxml", str(junit),
                   "-p", "no:cacheprovider", "tests", *sys.argv[1:]], env)
     before = counts.failed
     if not counts.add_junit(junit) or (status not in (0, 5) and counts.failed == before):

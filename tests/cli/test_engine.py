@@ -13,6 +13,9 @@ import pytest
 
 from tests.conftest import NATIVE
 
+# One after the other: what one of them writes to this machine's kernel log fails the cases of the others.
+pytestmark = pytest.mark.xdist_group("host")
+
 AGENT = NATIVE / "tests" / "engine" / "engine-test"
 KNOB = Path("/proc/sys/kernel/perf_event_max_stack")
 ENDS = {

@@ -13,6 +13,9 @@ import pytest
 
 from tests.conftest import NATIVE, ROOT, events, pmuvet, verdicts
 
+# One after the other: what one of them writes to this machine's kernel log fails the cases of the others.
+pytestmark = pytest.mark.xdist_group("host")
+
 SW = ("--filter", "sw/counting/*")
 
 
