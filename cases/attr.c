@@ -12,34 +12,9 @@
 #include "cases/lib/sys.h"
 #include "cases/pv.h"
 
-/* An event that every kernel has and that is refused for the field under test alone. */
-static const struct perf_event_attr dummy = {
-	.type = PERF_TYPE_SOFTWARE,
-	.size = sizeof(dummy),
-	.config = PERF_COUNT_SW_DUMMY,
-	.disabled = 1,
-	.exclude_kernel = 1,
-	.exclude_hv = 1,
-};
-
-/* Opens and closes: 0 or -errno. A missing permission says nothing about the field. */
-static long try_open(struct pv_test *t, void *attr, unsigned long flags)
-{
-	long fd = pv_sys_perf_event_open(attr, 0, -1, -1, flags);
-
-	if (fd == -EACCES || fd == -EPERM)
-		pv_skip(t, PV_DENIED,
-			"perf_event_open: %s: run as root or lower kernel.perf_event_paranoid",
-			strerrorname_np(-fd));
-	if (fd < 0)
-		return fd;
-	pv_sys_close(fd);
-	return 0;
-}
-
 static long try_attr(struct pv_test *t, void *attr)
 {
-	return try_open(t, attr, 0);
+	return pv_outcome(t, attr, 0, -1, -1, 0);
 }
 
 /* ---- attr.size ---- */
@@ -49,7 +24,8 @@ static size_t page_size(void)
 	return sysconf(_SC_PAGESIZE);
 }
 
-/* The dummy at the start of two pages, zero up to `size`, what no kernel may look at behind it. */
+/* The pv_dummy at the start of two pages, zero up to `size`, what no kernel may look at behind it.
+ */
 static struct perf_event_attr *sized_attr(struct pv_test *t, uint32_t size)
 {
 	size_t room = 2 * page_size(), known = size < room ? size : room;
@@ -61,7 +37,7 @@ static struct perf_event_attr *sized_attr(struct pv_test *t, uint32_t size)
 	known = known < PERF_ATTR_SIZE_VER0 ? PERF_ATTR_SIZE_VER0 : known;
 	memset(p, 0, known);
 	memset(p + known, 0xff, room - known);
-	memcpy(p, &dummy, known < sizeof(dummy) ? known : sizeof(dummy));
+	memcpy(p, &pv_dummy, known < sizeof(pv_dummy) ? known : sizeof(pv_dummy));
 	attr->size = size;
 	return attr;
 }
@@ -144,7 +120,7 @@ PV_CASE(errors, attr_fault, .pmu = "perf",
 
 	if (pv_is_err(p) || pv_sys_munmap(end, page_size()))
 		pv_error(t, PV_BROKEN_SETUP, "no page with a hole behind it");
-	memcpy(over_the_end, &dummy, PERF_ATTR_SIZE_VER0);
+	memcpy(over_the_end, &pv_dummy, PERF_ATTR_SIZE_VER0);
 	over_the_end->size = PERF_ATTR_SIZE_VER0;
 	pv_expect_errno(t, "up to the end of memory", try_attr(t, over_the_end), 0);
 	over_the_end->size = PERF_ATTR_SIZE_VER1;
@@ -194,11 +170,11 @@ static const struct field *field_of_case(struct pv_test *t)
 	pv_error(t, PV_BROKEN_SETUP, "no field %s in the table", pv_word(t));
 }
 
-/* The dummy, with what bits of this field are nothing without. */
+/* The pv_dummy, with what bits of this field are nothing without. */
 static void plain_attr(const struct field *f, union raw_attr *raw)
 {
 	memset(raw, 0, sizeof(*raw));
-	raw->attr = dummy;
+	raw->attr = pv_dummy;
 	raw->attr.size = sizeof(*raw);
 	if (f->offset == 72) {
 		raw->attr.sample_type = PERF_SAMPLE_BRANCH_STACK;
@@ -210,7 +186,7 @@ static void plain_attr(const struct field *f, union raw_attr *raw)
 static long try_bit(struct pv_test *t, const struct field *f, union raw_attr *raw, unsigned int bit)
 {
 	if (f->offset == FLAGS_OF_OPEN)
-		return try_open(t, raw, 1ul << bit);
+		return pv_outcome(t, raw, 0, -1, -1, 1ul << bit);
 	raw->byte[f->offset + bit / 8] |= 1 << bit % 8;
 	return try_attr(t, raw);
 }
@@ -333,8 +309,8 @@ PV_CASE(errors, defined, .pmu = "perf",
 	.about = "every bit that the kernel defines is taken, alone or with what it needs")
 {
 	const struct field *f = field_of_case(t);
-	/* The first and last dummy switch code on and off in the kernel: keep one. */
-	struct pv_ev *keep = pv_open(t, &dummy, 0, -1, NULL, 0);
+	/* The first and last pv_dummy switch code on and off in the kernel: keep one. */
+	struct pv_ev *keep = pv_open(t, &pv_dummy, 0, -1, NULL, 0);
 	uint64_t judged = 0, refused = 0, newer = 0;
 
 	expect_plain(t, f);

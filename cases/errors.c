@@ -11,35 +11,9 @@
 #include "cases/lib/sys.h"
 #include "cases/pv.h"
 
-/* An event that every kernel has and that is refused for the field under test alone. */
-static const struct perf_event_attr dummy = {
-	.type = PERF_TYPE_SOFTWARE,
-	.size = sizeof(dummy),
-	.config = PERF_COUNT_SW_DUMMY,
-	.disabled = 1,
-	.exclude_kernel = 1,
-	.exclude_hv = 1,
-};
-
-/* Opens and closes: 0 or -errno. A missing permission says nothing about the field. */
-static long try_open(struct pv_test *t, void *attr, pid_t pid, int cpu, int group_fd,
-		     unsigned long flags)
-{
-	long fd = pv_sys_perf_event_open(attr, pid, cpu, group_fd, flags);
-
-	if (fd == -EACCES || fd == -EPERM)
-		pv_skip(t, PV_DENIED,
-			"perf_event_open: %s: run as root or lower kernel.perf_event_paranoid",
-			strerrorname_np(-fd));
-	if (fd < 0)
-		return fd;
-	pv_sys_close(fd);
-	return 0;
-}
-
 static long try_attr(struct pv_test *t, void *attr)
 {
-	return try_open(t, attr, 0, -1, -1, 0);
+	return pv_outcome(t, attr, 0, -1, -1, 0);
 }
 
 /* ---- rules between the fields of an attr ---- */
@@ -187,7 +161,7 @@ PV_CASE(errors, attr_rule, .pmu = "perf",
 	.about =
 		"attr fields that exclude or need one another, or that name what is not there, get the errno of the ABI")
 {
-	struct perf_event_attr attr = dummy;
+	struct perf_event_attr attr = pv_dummy;
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		if (strcmp(pv_word(t), rules[i].word))
@@ -202,7 +176,7 @@ PV_CASE(errors, frequency, .pmu = "perf",
 	.about =
 		"a sample frequency up to kernel.perf_event_max_sample_rate opens, one above gives EINVAL")
 {
-	struct perf_event_attr attr = dummy;
+	struct perf_event_attr attr = pv_dummy;
 	unsigned long long max;
 	char text[32];
 	int err = pv_file_read("/proc/sys/kernel/perf_event_max_sample_rate", text, sizeof(text));
@@ -254,7 +228,7 @@ PV_CASE(errors, target, .pmu = "perf",
 		{"cgroup-without-fd", -1, 0, -1, PERF_FLAG_PID_CGROUP, -EINVAL},
 		{"sigtrap-without-task", -1, 0, -1, 0, -EINVAL},
 	};
-	struct perf_event_attr attr = dummy;
+	struct perf_event_attr attr = pv_dummy;
 	pid_t pid;
 
 	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
@@ -267,8 +241,8 @@ PV_CASE(errors, target, .pmu = "perf",
 		}
 		attr.sigtrap = attr.remove_on_exec = !strcmp(pv_word(t), "sigtrap-without-task");
 		pv_expect_errno(t, "open",
-				try_open(t, &attr, pid, targets[i].cpu, targets[i].group_fd,
-					 targets[i].flags),
+				pv_outcome(t, &attr, pid, targets[i].cpu, targets[i].group_fd,
+					   targets[i].flags),
 				targets[i].result);
 	}
 }
@@ -276,7 +250,7 @@ PV_CASE(errors, target, .pmu = "perf",
 PV_CASE(errors, ioctl, .pmu = "perf",
 	.about = "an unknown ioctl, a bad output and a pause without a buffer are refused")
 {
-	struct pv_ev *ev = pv_open(t, &dummy, 0, -1, NULL, 0);
+	struct pv_ev *ev = pv_open(t, &pv_dummy, 0, -1, NULL, 0);
 
 	pv_expect_errno(t, "unknown", pv_ioctl(ev, _IO('$', 0x7f), 0), -ENOTTY);
 	pv_expect_errno(t, "set output to no event",

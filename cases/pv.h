@@ -114,6 +114,13 @@ const struct pv_event_desc *pv_find_event(struct pv_test *t, const char *family,
 /* perf_event_open(2): fd or -errno. The fd must go to pv_sys_close() or be left. */
 int pv_try_open(struct pv_test *t, struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd,
 		unsigned long flags);
+/* Opens and closes: 0 or -errno. EACCES and EPERM end the case as skip denied: they say nothing
+ * about the attr. */
+long pv_outcome(struct pv_test *t, void *attr, pid_t pid, int cpu, int group_fd,
+		unsigned long flags);
+/* A dummy event that every kernel has, disabled, user mode only: refused for a field under test
+ * alone. */
+extern const struct perf_event_attr pv_dummy;
 /* Must open: EACCES/EPERM end the case as skip denied, everything else as fail with the errno's
  * name. */
 struct pv_ev *pv_open(struct pv_test *t, const struct perf_event_attr *attr, pid_t pid, int cpu,

@@ -208,6 +208,35 @@ int pv_try_open(struct pv_test *t, struct perf_event_attr *attr, pid_t pid, int 
 	return pv_sys_perf_event_open(attr, pid, cpu, group_fd, flags | PERF_FLAG_FD_CLOEXEC);
 }
 
+const struct perf_event_attr pv_dummy = {
+	.type = PERF_TYPE_SOFTWARE,
+	.size = sizeof(pv_dummy),
+	.config = PERF_COUNT_SW_DUMMY,
+	.disabled = 1,
+	.exclude_kernel = 1,
+	.exclude_hv = 1,
+};
+
+static void skip_denied(struct pv_test *t, long err)
+{
+	if (err == -EACCES || err == -EPERM)
+		pv_skip(t, PV_DENIED,
+			"perf_event_open: %s: run as root or lower kernel.perf_event_paranoid",
+			strerrorname_np(-err));
+}
+
+long pv_outcome(struct pv_test *t, void *attr, pid_t pid, int cpu, int group_fd,
+		unsigned long flags)
+{
+	long fd = pv_sys_perf_event_open(attr, pid, cpu, group_fd, flags);
+
+	skip_denied(t, fd);
+	if (fd < 0)
+		return fd;
+	pv_sys_close(fd);
+	return 0;
+}
+
 struct pv_ev *pv_open(struct pv_test *t, const struct perf_event_attr *attr, pid_t pid, int cpu,
 		      struct pv_ev *leader, unsigned long flags)
 {
@@ -218,10 +247,7 @@ struct pv_ev *pv_open(struct pv_test *t, const struct perf_event_attr *attr, pid
 	ev->attr = *attr;
 	ev->leader = leader;
 	ev->fd = pv_try_open(t, &ev->attr, pid, cpu, leader ? leader->fd : -1, flags);
-	if (ev->fd == -EACCES || ev->fd == -EPERM)
-		pv_skip(t, PV_DENIED,
-			"perf_event_open: %s: run as root or lower kernel.perf_event_paranoid",
-			strerrorname_np(-ev->fd));
+	skip_denied(t, ev->fd);
 	if (ev->fd < 0)
 		pv_fail(t,
 			"perf_event_open(type %u, config 0x%llx, pid %d, cpu %d%s) gave %s, not an event",
