@@ -63,6 +63,7 @@ enum pv_fact {
 	PV_F_ACCEL,
 	PV_F_CPU,
 	PV_F_START,
+	PV_F_BOOT_ID, /* also of resume */
 	PV_F_RELEASE, /* kernel.release and so on */
 	PV_F_VERSION,
 	PV_F_BUILD_ID,

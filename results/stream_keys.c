@@ -26,6 +26,7 @@ const char *const pv_event_names[PV_E_NR] = {
 #define CASE_END   (1u << PV_E_CASE_END)
 #define QMP        (1u << PV_E_QMP)
 #define KNOB       (1u << PV_E_KNOB)
+#define RESUME     (1u << PV_E_RESUME)
 #define RUN_END    (1u << PV_E_RUN_END)
 
 #define AT(member) offsetof(struct pv_stream_event, member)
@@ -79,6 +80,7 @@ const struct key pv_keys[] = {
 	TOP("accel", KEY_TEXT, fact[PV_F_ACCEL], RUN_BEGIN, 0),
 	TOP("cpu", KEY_TEXT, fact[PV_F_CPU], RUN_BEGIN, 0),
 	TOP("start", KEY_TEXT, fact[PV_F_START], RUN_BEGIN, 0),
+	TOP("boot_id", KEY_TEXT, fact[PV_F_BOOT_ID], RUN_BEGIN | RESUME, 0),
 	FACT("release", SCOPE_KERNEL, PV_F_RELEASE),
 	FACT("version", SCOPE_KERNEL, PV_F_VERSION),
 	FACT("build_id", SCOPE_KERNEL, PV_F_BUILD_ID),

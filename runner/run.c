@@ -29,7 +29,10 @@ struct run {
 	struct pv_view *view;
 	struct pv_json json;
 	char path[PATH_SIZE], skip_file[64];
-	FILE *skips;           /* what a resumed stream has done already */
+	FILE *skips;             /* what a resumed stream has done already */
+	char *open_id, *boot_id; /* its case that has begun and not ended; the kernel start that it
+				    ran on */
+	int64_t open_rep;
 	struct pv_knobs knobs; /* turned and perhaps not put back: by a case that has no end */
 	char *kernel;          /* release and build-id of the stream that is resumed */
 	char *platform;
@@ -66,9 +69,16 @@ static char *kernel_of(const struct pv_stream_event *e)
 
 /* ---- events ---- */
 
+static void set_text(char **to, const char *text)
+{
+	free(*to);
+	*to = text ? strdup(text) : NULL;
+}
+
 static void note_end(struct run *r, const struct pv_stream_event *e)
 {
 	r->knobs.nr = 0;
+	set_text(&r->open_id, NULL);
 	if (r->old)
 		fprintf(r->skips, "%s\t%lld\n", e->id, (long long)e->rep);
 }
@@ -119,12 +129,21 @@ static int take(struct run *r, const struct pv_stream_event *e)
 			return check_resumed(r, e);
 		r->kernel = kernel_of(e);
 		r->platform = strdup(e->fact[PV_F_PLATFORM]);
+		set_text(&r->boot_id, e->fact[PV_F_BOOT_ID]);
 		r->began = r->old;
 		break;
 	case PV_E_PLAN:
 		if (resumed)
 			return check_resumed(r, e);
 		r->planned = e->count;
+		break;
+	case PV_E_CASE_BEGIN:
+		set_text(&r->open_id, e->id);
+		r->open_rep = e->rep;
+		break;
+	case PV_E_RESUME:
+		set_text(&r->boot_id, e->fact[PV_F_BOOT_ID]);
+		set_text(&r->open_id, NULL);
 		break;
 	case PV_E_CASE_END:
 		note_end(r, e);
@@ -303,6 +322,42 @@ static int open_journal(struct run *r)
 	return err;
 }
 
+static const char *this_boot(char *buf, size_t size)
+{
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!f || !fgets(buf, size, f))
+		buf[0] = 0;
+	if (f)
+		fclose(f);
+	buf[strcspn(buf, "\n")] = 0;
+	return buf;
+}
+
+/* The machine went down during a case: that is the case's verdict, it does not run again. */
+static int end_crashed(struct run *r)
+{
+	const struct pv_stream_event *e;
+	struct pv_json *j = &r->json;
+	char boot[64];
+
+	if (!r->open_id || strcmp(r->o.platform, "host") || !r->boot_id || !*r->boot_id ||
+	    !strcmp(r->boot_id, this_boot(boot, sizeof(boot))))
+		return 0;
+	fprintf(stderr, "pmuvet run: the machine went down during %s\n", r->open_id);
+	pv_json_reset(j);
+	pv_json_open(j, NULL, '{');
+	pv_json_text(j, "event", "case_end");
+	pv_json_text(j, "case", r->open_id);
+	pv_json_int(j, "rep", r->open_rep);
+	pv_json_text(j, "verdict", "crash");
+	pv_json_text(j, "reason", "the machine went down during this case");
+	pv_json_close(j, '}');
+	if (journal_line(r, j->buf, j->len) || pv_stream_line(r->stream, j->buf, j->len, &e))
+		return -EIO;
+	return take_old(r, e);
+}
+
 /* What a resumed stream has said; its knobs go back, its done cases into the skip file. */
 static int read_old(struct run *r)
 {
@@ -319,6 +374,8 @@ static int read_old(struct run *r)
 	}
 	r->old = true;
 	err = pv_stream_file(s, r->path, take_old, r, &cut);
+	if (!err)
+		err = end_crashed(r);
 	r->old = false;
 	if (err)
 		fprintf(stderr, "pmuvet run: %s\n", pv_stream_error(s));
@@ -338,7 +395,7 @@ static int read_old(struct run *r)
 static int write_resume(struct run *r)
 {
 	time_t t = time(NULL);
-	char stamp[64];
+	char stamp[64], boot[64];
 	struct tm tm;
 
 	gmtime_r(&t, &tm);
@@ -347,6 +404,7 @@ static int write_resume(struct run *r)
 	pv_json_open(&r->json, NULL, '{');
 	pv_json_text(&r->json, "event", "resume");
 	pv_json_text(&r->json, "start", stamp);
+	pv_json_text(&r->json, "boot_id", this_boot(boot, sizeof(boot)));
 	pv_json_close(&r->json, '}');
 	return journal_line(r, r->json.buf, r->json.len);
 }
@@ -446,5 +504,7 @@ int pv_run_main(int argc, char **argv)
 	pv_options_free(&r.o);
 	free(r.kernel);
 	free(r.platform);
+	free(r.open_id);
+	free(r.boot_id);
 	return status;
 }

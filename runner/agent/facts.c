@@ -86,6 +86,15 @@ static void descriptor_facts(struct pv_json *j, const struct pv_run_opts *o)
 	pv_json_close(j, '}');
 }
 
+/* One kernel start has one: a stream that goes on under another one lost its machine in between. */
+static const char *boot_id(char *buf, size_t size)
+{
+	if (pv_sys_file_read("/proc/sys/kernel/random/boot_id", buf, size) < 0)
+		buf[0] = 0;
+	buf[strcspn(buf, "\n")] = 0;
+	return buf;
+}
+
 void pv_facts(struct pv_json *j, const struct pv_run_opts *o)
 {
 	time_t now = time(NULL);
@@ -101,6 +110,7 @@ void pv_facts(struct pv_json *j, const struct pv_run_opts *o)
 	kernel_facts(j);
 	pv_arch_cpu(text, sizeof(text));
 	pv_json_text(j, "cpu", text);
+	pv_json_text(j, "boot_id", boot_id(text, sizeof(text)));
 	pv_json_int(j, "nr_cpus", sysconf(_SC_NPROCESSORS_ONLN));
 	descriptor_facts(j, o);
 	pv_json_int(j, "attr_size", pv_probe_attr_size());

@@ -2,6 +2,7 @@
 """`pmuvet run` on this machine: streams, formats, resume, stops, bad input."""
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -172,3 +173,21 @@ def test_help_and_unknown_command() -> None:
     assert pmuvet().returncode == 2
     assert pmuvet("describe", "nonsense").returncode == 2
     assert pmuvet("list", "nonsense*").returncode == 2
+
+
+def test_a_machine_that_went_down_is_a_crash_of_its_case(tmp_path: Path) -> None:
+    """A stream that stops within a case, of another boot: the case is not run again."""
+    stream = tmp_path / "a.jsonl"
+    args = ("run", "--filter", "sw/counting/live:page-faults,*", "--json", str(stream))
+    assert pmuvet(*args).returncode == 0
+    lines = stream.read_text().splitlines(keepends=True)
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    begun = [i for i, line in enumerate(lines) if '"case_begin"' in line]
+    stream.write_text("".join(lines[:begun[3] + 1]).replace(boot, "11111111-2222-3333-4444-555555555555"))
+    result = pmuvet(*args, "--resume")
+    assert result.returncode == 1, result.stderr
+    ended = verdicts(stream)
+    assert len(ended) == len(begun)
+    assert [case for case, verdict in ended.items() if verdict == "crash"] == [(json.loads(lines[begun[3]])["case"], 0)]
+    assert "went down during" in result.stderr
+    assert pmuvet("compare", str(stream), str(stream)).returncode == 0
