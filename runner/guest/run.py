@@ -242,10 +242,8 @@ class Run:
         return False
 
     def stop(self, reason: str) -> None:
-        """Ends the stream before its time."""
+        """Ends the stream before its time. A case that is running gets no verdict: --resume runs it again."""
         self.say(reason)
-        if self._current:
-            self._close_case("error", reason, [])
         self._end_run(False, reason)
 
     def _end_run(self, complete: bool, reason: str) -> None:

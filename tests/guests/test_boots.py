@@ -161,6 +161,7 @@ def test_a_stopped_runner_ends_its_stream(signo: int, status: int, inits: dict[s
     out, _ = runner.communicate(timeout=20)
     assert runner.returncode == status and gone(qemu)
     assert b'"event":"run_end"' in out.splitlines()[-1] and b'"complete":false' in out
+    assert b'"verdict":"error"' not in out, "the case that was running is to be run again by --resume"
 
 
 def test_a_dying_qemu_is_an_error_and_not_a_crash(inits: dict[str, Path]) -> None:
