@@ -191,10 +191,12 @@ static int end_crashed(struct pv_run_state *r)
 int pv_run_read_old(struct pv_run_state *r)
 {
 	struct pv_stream *s = pv_stream_new(r->path);
+	const char *tmp = getenv("TMPDIR");
 	bool cut;
 	int err, fd;
 
-	strcpy(r->skip_file, "/tmp/pmuvet-skip-XXXXXX");
+	snprintf(r->skip_file, sizeof(r->skip_file), "%s/pmuvet-skip-XXXXXX",
+		 tmp && *tmp ? tmp : "/tmp");
 	fd = mkstemp(r->skip_file);
 	r->skips = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!s || !r->skips) {

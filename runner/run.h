@@ -20,7 +20,7 @@ struct pv_run_state {
 	struct pv_stream *stream;
 	struct pv_view *view;
 	struct pv_json json;
-	char path[PATH_SIZE], skip_file[64];
+	char path[PATH_SIZE], skip_file[PATH_SIZE];
 	FILE *skips;             /* what a resumed stream has done already */
 	char *open_id, *boot_id; /* its case that has begun and not ended; the kernel start that it
 				    ran on */
