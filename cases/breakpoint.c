@@ -189,8 +189,7 @@ static unsigned int count_slots(struct pv_test *t, const struct perf_event_attr 
 	unsigned int n = fill(t, attr, fds, &err);
 
 	empty(fds, n);
-	if (err == -EACCES || err == -EPERM)
-		pv_skip(t, PV_DENIED, "breakpoints: run as root");
+	pv_skip_denied(t, err);
 	return n;
 }
 

@@ -144,7 +144,7 @@ static void check_refresh_again(struct pv_test *t)
 	pv_expect_eq(t, "signals of POLL_HUP after the second", signals->hup, 2);
 	pv_enable(t, ev);
 	pv_work(t, 6);
-	pv_expect_in(t, "count after enable", value_of(t, ev), 3 * 2 + 6, UINT64_MAX);
+	pv_expect_in(t, "count after the second, enabled", value_of(t, ev), 3 * 2 + 6, UINT64_MAX);
 }
 
 PV_CASE(overflow, refresh_again, .pmu = "sw tracepoint kprobe uprobe",

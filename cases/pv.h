@@ -114,15 +114,16 @@ const struct pv_event_desc *pv_find_event(struct pv_test *t, const char *family,
 /* perf_event_open(2): fd or -errno. The fd must go to pv_sys_close() or be left. */
 int pv_try_open(struct pv_test *t, struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd,
 		unsigned long flags);
-/* Opens and closes: 0 or -errno. EACCES and EPERM end the case as skip denied: they say nothing
- * about the attr. */
+/* Ends the case as skip denied when err is EACCES or EPERM and this process may not do everything.
+ */
+void pv_skip_denied(struct pv_test *t, long err);
+/* Opens and closes: 0 or -errno, after pv_skip_denied(). */
 long pv_outcome(struct pv_test *t, void *attr, pid_t pid, int cpu, int group_fd,
 		unsigned long flags);
 /* A dummy event that every kernel has, disabled, user mode only: refused for a field under test
  * alone. */
 extern const struct perf_event_attr pv_dummy;
-/* Must open: EACCES/EPERM end the case as skip denied, everything else as fail with the errno's
- * name. */
+/* Must open: after pv_skip_denied() every errno ends the case as fail with its name. */
 struct pv_ev *pv_open(struct pv_test *t, const struct perf_event_attr *attr, pid_t pid, int cpu,
 		      struct pv_ev *leader, unsigned long flags);
 /* The case's event in the case's mode, disabled; pid/cpu/leader as the mode says. Mode and attr may

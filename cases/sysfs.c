@@ -341,8 +341,7 @@ static long open_event(struct pv_test *t, const char *pmu, union raw_attr *raw)
 	int cpu = text_of(pmu, "", "cpumask", mask, sizeof(mask)) > 0 ? first_cpu(mask) : -1;
 	long fd = pv_try_open(t, &raw->attr, cpu < 0 ? 0 : -1, cpu, -1, 0);
 
-	if (fd == -EACCES || fd == -EPERM)
-		pv_skip(t, PV_DENIED, "perf_event_open: %s: run as root", strerrorname_np(-fd));
+	pv_skip_denied(t, fd);
 	if (fd >= 0)
 		pv_sys_close(fd);
 	return fd;

@@ -217,9 +217,9 @@ const struct perf_event_attr pv_dummy = {
 	.exclude_hv = 1,
 };
 
-static void skip_denied(struct pv_test *t, long err)
+void pv_skip_denied(struct pv_test *t, long err)
 {
-	if (err == -EACCES || err == -EPERM)
+	if ((err == -EACCES || err == -EPERM) && !pv_sys_privileged())
 		pv_skip(t, PV_DENIED,
 			"perf_event_open: %s: run as root or lower kernel.perf_event_paranoid",
 			strerrorname_np(-err));
@@ -230,7 +230,7 @@ long pv_outcome(struct pv_test *t, void *attr, pid_t pid, int cpu, int group_fd,
 {
 	long fd = pv_sys_perf_event_open(attr, pid, cpu, group_fd, flags);
 
-	skip_denied(t, fd);
+	pv_skip_denied(t, fd);
 	if (fd < 0)
 		return fd;
 	pv_sys_close(fd);
@@ -247,7 +247,7 @@ struct pv_ev *pv_open(struct pv_test *t, const struct perf_event_attr *attr, pid
 	ev->attr = *attr;
 	ev->leader = leader;
 	ev->fd = pv_try_open(t, &ev->attr, pid, cpu, leader ? leader->fd : -1, flags);
-	skip_denied(t, ev->fd);
+	pv_skip_denied(t, ev->fd);
 	if (ev->fd < 0)
 		pv_fail(t,
 			"perf_event_open(type %u, config 0x%llx, pid %d, cpu %d%s) gave %s, not an event",

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,15 @@ long pv_sys_dir_list(const char *path, char (*names)[256], size_t max)
 	closedir(dir);
 	qsort(names, n, sizeof(*names), by_name);
 	return n;
+}
+
+int pv_sys_privileged(void)
+{
+	const unsigned int need = 1u << CAP_SYS_ADMIN | 1u << CAP_IPC_LOCK;
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	return !syscall(SYS_capget, &head, data) && (data[0].effective & need) == need;
 }
 
 static uint64_t clock_ns(clockid_t clock)

@@ -31,6 +31,9 @@ long pv_sys_file_read(const char *path, char *buf, size_t size);
 long pv_sys_file_write(const char *path, const char *text);
 /* Names in a directory, sorted; count or -errno. */
 long pv_sys_dir_list(const char *path, char (*names)[256], size_t max);
+/* This process may do whatever perf_event_paranoid and perf_event_mlock_kb restrict: a refusal is
+ * the kernel's mistake. */
+int pv_sys_privileged(void);
 /* What a workload needs before it can run; to be called before its event is opened. */
 void pv_sys_work_prepare(enum pv_work_id work);
 /* n units of workload; `len` is the access size of STORE and LOAD at `addr` (CALL: the function).

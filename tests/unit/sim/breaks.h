@@ -14,6 +14,8 @@
 	/* counting */ \
 	X(DEAD_COUNTER, "an event opens and reads 0 for ever", \
 	  "*/counting/live */counting/exact */groups/unlimited") \
+	X(OPEN_DENIED, "a task with all privileges is refused with EACCES", \
+	  "*/counting/live */counting/exact */groups/order */errors/attr_size */breakpoint/slots") \
 	X(COUNT_LOSES, "every hundredth occurrence is not counted", \
 	  "*/counting/exact */tracepoint/calls */ring/wrap") \
 	X(COUNT_FIRST_TWICE, "the first occurrence counts twice", \

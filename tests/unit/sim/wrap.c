@@ -38,6 +38,7 @@ void __wrap_pv_sys_work(enum pv_work_id work, uint64_t n, void *addr, unsigned i
 uint64_t __wrap_pv_sys_cputime(void);
 uint64_t __wrap_pv_sys_walltime(void);
 uint64_t __wrap_pv_sys_tsc(void);
+int __wrap_pv_sys_privileged(void);
 void __wrap__exit(int status) __attribute__((noreturn));
 
 long __wrap_pv_sys_perf_event_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd,
@@ -46,9 +47,15 @@ long __wrap_pv_sys_perf_event_open(struct perf_event_attr *attr, pid_t pid, int 
 	long ret;
 
 	sim_enter();
-	ret = sim_open(attr, pid, cpu, group_fd, flags);
+	ret = sim_broken(SIM_OPEN_DENIED) ? -EACCES : sim_open(attr, pid, cpu, group_fd, flags);
 	sim_leave();
 	return ret;
+}
+
+/* The simulated task may do everything, whoever runs the test. */
+int __wrap_pv_sys_privileged(void)
+{
+	return 1;
 }
 
 long __wrap_pv_sys_ioctl(int fd, unsigned long request, unsigned long arg)
