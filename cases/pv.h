@@ -17,13 +17,19 @@
  * combination of the axes in .each, for every PMU that fits:
  *
  *	event[TAG...]	the PMU's events that have all the tags (`!tag`: have not); event[] all
- *events mode[...]	names of enum pv_mode, lower case, `-` for `_`
+ *	mode[...]	names of enum pv_mode, lower case, `-` for `_`
  *	n[1,10,1000]	integers, into pv_n(t)
  *	word[a,b]	words, into pv_word(t)
- *	.pmu = "sw perf"	only these families (default: every PMU that has a matching event;
- *needed without event axis) .needs		words, checked by the engine before the case is
- *started: root, cpus2 (two CPUs online), tracefs, watchpoints (data breakpoints have slots), modify
- *(breakpoint ioctl MODIFY_ATTRIBUTES known to the header) .arch = "x86_64 arm64"	only there
+ *	.pmu		only these families, e.g. "sw perf" (default: every PMU that has a matching
+ *			event; due without event axis)
+ *	.needs		words, checked by the engine before the case is started: root, cpus2 (two
+ *			CPUs online), tracefs, watchpoints (data breakpoints have slots), modify
+ *			(ioctl MODIFY_ATTRIBUTES known to the header)
+ *	.arch		only there, e.g. "x86_64 arm64"
+ *	.fixes		the kernel fix it guards, e.g. "da02f54e81db (6.12.24..6.12.30)": told with
+ *			a failure
+ *	.proof = "kernel"	what it needs is not simulated in tests/unit/sim: its broken
+ *			promises are kernels, tests/broken-kernels/tables; may call libc itself
  *
  * The id is family/capability/name[:variants in the order of .each], stable for ever.
  *
@@ -229,6 +235,30 @@ struct pv_signals {
 struct pv_signals *pv_signal_on(struct pv_test *t, struct pv_ev *ev, int signo);
 /* poll(2) with timeout_ms: revents, or -errno; 0 after the timeout. */
 int pv_poll(struct pv_ev *ev, int timeout_ms);
+
+/* ---- exec ---- */
+/*
+ * What this program does after pv_exec(): PV_EXEC(name) { ... argc, argv ...; return status; }
+ * argv[0] is the name. It has nothing of the case but its arguments and inherited fds.
+ */
+struct pv_exec_action {
+	const char *name;
+	int (*run)(int argc, char **argv);
+};
+#define PV_EXEC(what)                                                                              \
+	static int pv_exec_##what(int argc, char **argv);                                          \
+	static const struct pv_exec_action pv_action_##what                                        \
+		__attribute__((used, section("pv_exec_actions"), aligned(sizeof(void *)))) = {     \
+			#what, pv_exec_##what};                                                    \
+	static int pv_exec_##what(int argc __attribute__((unused)),                                \
+				  char **argv __attribute__((unused)))
+/* Becomes this program again (or the copy of it at `path`) and runs the action, a NULL-terminated
+ * list of name and arguments, e.g. {"exit", "3", NULL}. Does not return; the status is the
+ * action's. Call it in a child. */
+void pv_exec(struct pv_test *t, const char *path, const char *const *action)
+	__attribute__((noreturn));
+#define PV_EXEC_WORD "--exec"
+int pv_exec_main(int argc, char **argv);
 
 /* ---- files and knobs ---- */
 /* Whole text of a file without the last newline; returns length or -errno. */

@@ -17,7 +17,8 @@ from model import ALL_ARCHES, ARCHES, DERIVED, Event, Pmu
 NEEDS = ("root", "cpus2", "tracefs", "watchpoints", "modify")
 MODES = ("single", "group", "sw-leader", "inherit", "pinned", "exclusive", "task-cpu", "cpu",
          "exclude-user", "exclude-kernel", "exclude-hv", "exclude-idle")
-KEYS = ("each", "pmu", "needs", "about", "arch")
+KEYS = ("each", "pmu", "needs", "about", "arch", "proof", "fixes")
+PROOFS = ("sim", "kernel")
 
 TOKEN = re.compile(r"""
     (?P<skip>\s+|//[^\n]*|/\*.*?\*/|\#(?:\\\n|/\*.*?\*/|[^\n])*)
@@ -233,6 +234,8 @@ def expand(t: Template, body: int, pmus: list[Pmu]) -> list[Case]:
     families = {p.family for p in pmus}
     t.words("needs", NEEDS, "need")
     wanted = t.words("pmu", families, "PMU family")
+    if len(t.words("proof", PROOFS, "proof")) > 1:
+        raise t.wrong("proof", "names two proofs")
     axis_list = axes(t)
     arch = frozenset(t.words("arch", ARCHES, "architecture")) or ALL_ARCHES
     by_axis = dict(axis_list)

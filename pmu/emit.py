@@ -114,6 +114,10 @@ def case_row(c: Case, pmus: list[Pmu]) -> str:
         items.append(f".n = {c.n}ll" if c.n > -(1 << 63) else ".n = INT64_MIN")
     if c.word is not None:
         items.append(f".word = {text(c.word)}")
+    if "fixes" in t.keys:
+        items.append(f".fixes = {text(t.keys['fixes'])}")
+    if t.keys.get("proof") == "kernel":
+        items.append(".kernel_proof = true")
     items += [f".arch = {arch_mask(c.arch)}", f".body = {c.body}"]
     return "\t{" + ",\n\t ".join(items) + "},\n"
 

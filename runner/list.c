@@ -65,8 +65,8 @@ static size_t list_cases(uint32_t arch, char **globs, int n, bool *used, bool id
 		if (ids)
 			puts(c->id);
 		else
-			printf("%s\n    %s%s%s\n", c->id, c->about, *c->needs ? "; needs " : "",
-			       c->needs);
+			printf("%s\n    %s%s%s%s%s\n", c->id, c->about, *c->needs ? "; needs " : "",
+			       c->needs, c->fixes ? "; guards " : "", c->fixes ? c->fixes : "");
 	}
 	return shown;
 }

@@ -156,6 +156,16 @@ static void send_end(struct engine *e, const struct pv_case *c, unsigned int rep
 		e->count[i] += !strcmp(verdicts[i], r->verdict);
 }
 
+/* Whoever meets the failure of a regression case wants to know the fix that is missing. */
+static void name_fix(const struct pv_case *c, struct result *r)
+{
+	size_t len = strlen(r->reason);
+
+	if (c->fixes && (!strcmp(r->verdict, "fail") || !strcmp(r->verdict, "crash") ||
+			 !strcmp(r->verdict, "hang")))
+		snprintf(r->reason + len, sizeof(r->reason) - len, "; guards %s", c->fixes);
+}
+
 static void run_case(struct engine *e, const struct pv_case *c, unsigned int rep)
 {
 	struct result r = {.verdict = NULL};
@@ -178,6 +188,7 @@ static void run_case(struct engine *e, const struct pv_case *c, unsigned int rep
 	if (*e->process.stop)
 		return;
 	judge_splat(e, c, rep, &r);
+	name_fix(c, &r);
 	send_end(e, c, rep, &r, pv_now() - start);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cases/pv.h"
 #include "runner/agent/engine.h"
 #include "runner/agent/init.h"
 
@@ -167,6 +168,8 @@ int main(int argc, char **argv)
 	bool guest = getpid() == 1;
 	int err;
 
+	if (argc > 2 && !strcmp(argv[1], PV_EXEC_WORD))
+		return pv_exec_main(argc - 2, argv + 2);
 	signal(SIGPIPE, SIG_IGN);
 	if (guest) {
 		pv_init_setup(&out);

@@ -66,7 +66,7 @@ static bool selected(const struct pv_case *c)
 #else
 	const uint32_t arch = PV_ARCH_ARM64;
 #endif
-	if (!c->pmu->is_default)
+	if (!c->pmu->is_default || c->kernel_proof)
 		return false;
 	return c->arch & arch || !strcmp(c->pmu->family, "pmuv3");
 }
