@@ -104,6 +104,85 @@ PV_CASE(toggles, switch, .each = "event[live] mode[single,group]",
 	expect_stood(t, "count after enable twice and one disable", ev, before);
 }
 
+/* A tick puts on what was forgotten: rounds as short as can be, of which none may miss. */
+#define ROUNDS 12
+
+static uint64_t short_work(struct pv_test *t)
+{
+	const struct pv_event_desc *e = pv_event(t);
+
+	return e->work == PV_WORK_SPIN ? 100 : e->work == PV_WORK_SLEEP ? 1 : pv_work_some(e);
+}
+
+static struct pv_ev *open_leader(struct pv_test *t)
+{
+	struct perf_event_attr attr = pv_attr(
+		t, pv_mode(t) == PV_MODE_GROUP ? pv_event(t) : pv_find_event(t, "sw", "dummy"));
+
+	return pv_open(t, &attr, 0, -1, NULL, 0);
+}
+
+static bool round_counts(struct pv_test *t, struct pv_ev *ev, uint64_t before, uint64_t n)
+{
+	uint64_t moved = count(t, ev) - before;
+
+	return pv_event(t)->relation == PV_REL_EXACT ? moved == n * pv_event(t)->per : moved > 0;
+}
+
+PV_CASE(toggles, again, .each = "event[live] mode[group,sw-leader]",
+	.about = "a group that is switched off and on as a whole counts at once, each time")
+{
+	uint64_t n = short_work(t), before, good = 0;
+	struct pv_ev *ev, *leader;
+
+	warm_up(t);
+	leader = open_leader(t);
+	ev = open_member(t, leader);
+	for (int i = 0; i < ROUNDS; i++) {
+		before = count(t, ev);
+		must_ioctl(t, leader, PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP);
+		pv_work(t, n);
+		must_ioctl(t, leader, PERF_EVENT_IOC_DISABLE, PERF_IOC_FLAG_GROUP);
+		good += round_counts(t, ev, before, n);
+	}
+	pv_expect(t, "every round counts", good == ROUNDS);
+}
+
+static void join_rounds(struct pv_test *t)
+{
+	struct perf_event_attr attr = pv_attr(t, pv_event(t));
+	uint64_t n = short_work(t), good = 0;
+
+	attr.disabled = 0;
+	warm_up(t);
+	for (int i = 0; i < ROUNDS; i++) {
+		struct pv_ev *ev, *leader = open_leader(t);
+
+		must_ioctl(t, leader, PERF_EVENT_IOC_ENABLE, 0);
+		ev = pv_open(t, &attr, 0, -1, leader, 0);
+		pv_work(t, n);
+		must_ioctl(t, leader, PERF_EVENT_IOC_DISABLE, 0);
+		good += round_counts(t, ev, 0, n);
+		pv_close(t, ev);
+		pv_close(t, leader);
+	}
+	pv_expect(t, "every round counts", good == ROUNDS);
+}
+
+PV_CASE(toggles, join, .each = "event[live] mode[group]",
+	.about = "an enabled event that joins a running group of its PMU counts at once")
+{
+	join_rounds(t);
+}
+
+/* A hardware event would move the group, and start it over (perf_event_open(), move_group). */
+PV_CASE(toggles, join_software, .each = "event[live] mode[sw-leader]",
+	.pmu = "sw breakpoint tracepoint kprobe uprobe msr",
+	.about = "an enabled software event that joins a running group counts at once")
+{
+	join_rounds(t);
+}
+
 PV_CASE(toggles, born_enabled, .each = "event[live]",
 	.about = "an event opened without attr.disabled counts at once")
 {

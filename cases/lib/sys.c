@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -149,6 +150,13 @@ uint64_t pv_sys_cputime(void)
 uint64_t pv_sys_walltime(void)
 {
 	return clock_ns(CLOCK_MONOTONIC_RAW);
+}
+
+uint64_t pv_sys_switches(void)
+{
+	struct rusage use;
+
+	return getrusage(RUSAGE_THREAD, &use) ? 0 : use.ru_nvcsw + use.ru_nivcsw;
 }
 
 uint64_t pv_sys_tsc(void)

@@ -43,6 +43,8 @@ void pv_sys_work(enum pv_work_id work, uint64_t n, void *addr, unsigned int len)
 uint64_t pv_sys_cputime(void);
 uint64_t pv_sys_walltime(void);
 uint64_t pv_sys_tsc(void);
+/* How often this thread was switched out, by its will or not. */
+uint64_t pv_sys_switches(void);
 
 static inline int pv_is_err(const void *p)
 {

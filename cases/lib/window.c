@@ -83,49 +83,83 @@ static struct bracket bracket_open(void)
 	return (struct bracket){pv_sys_cputime(), pv_sys_walltime(), pv_sys_tsc()};
 }
 
+/* The switch of the whole group is its leader's: siblings are on from the start. */
+static void turn(struct pv_test *t, struct pv_ev *ev, unsigned long request)
+{
+	int err = pv_ioctl(pv_leader(ev), request, 0);
+
+	if (err)
+		pv_fail(t, "ioctl PERF_EVENT_IOC_%sABLE: %s",
+			request == PERF_EVENT_IOC_ENABLE ? "EN" : "DIS", strerrorname_np(-err));
+}
+
+static struct pv_window measure_once(struct pv_test *t, struct pv_ev *ev, uint64_t n,
+				     struct bracket at[4])
+{
+	struct pv_count before, after;
+
+	pv_reset(t, ev);
+	before = pv_read(t, ev);
+	at[0] = bracket_open();
+	turn(t, ev, PERF_EVENT_IOC_ENABLE);
+	at[1] = bracket_open();
+	pv_work(t, n);
+	at[2] = bracket_open();
+	turn(t, ev, PERF_EVENT_IOC_DISABLE);
+	at[3] = bracket_open();
+	after = pv_read(t, ev);
+	return (struct pv_window){.value = after.value,
+				  .enabled = after.enabled - before.enabled,
+				  .running = after.running - before.running};
+}
+
+/* Ticks pass on while the task is off its CPU, and no clock says how many: one of many windows
+ * passes without a switch. */
+#define TSC_WINDOWS 100
+
+static struct pv_window measure_tsc(struct pv_test *t, struct pv_ev *ev, uint64_t n)
+{
+	uint64_t switches = 0;
+	struct bracket at[4];
+	struct pv_window w;
+
+	for (int i = 0; i < TSC_WINDOWS; i++) {
+		switches = pv_sys_switches();
+		w = measure_once(t, ev, n, at);
+		switches = pv_sys_switches() - switches;
+		if (!switches)
+			break;
+	}
+	w.inner = switches ? 1 : at[2].tsc - at[1].tsc;
+	w.outer = at[3].tsc - at[0].tsc;
+	return w;
+}
+
 struct pv_window pv_measure(struct pv_test *t, struct pv_ev *ev, uint64_t n)
 {
 	enum pv_relation rel = t->c->event->relation;
 	struct pv_count before, after;
-	struct bracket o1, i1, i2, o2;
+	struct bracket at[4];
 	struct pv_window w;
-	uint64_t off_cpu;
 
-	pv_reset(t, ev);
-	before = pv_read(t, ev);
-	if (rel != PV_REL_TIME && rel != PV_REL_TSC) {
-		pv_enable(t, ev);
-		pv_work(t, n);
-		pv_disable(t, ev);
-		after = pv_read(t, ev);
-		back_home(t, t->c->event->work);
-		return (struct pv_window){.value = after.value,
-					  .enabled = after.enabled - before.enabled,
-					  .running = after.running - before.running};
-	}
-	o1 = bracket_open();
-	pv_enable(t, ev);
-	i1 = bracket_open();
-	pv_work(t, n);
-	i2 = bracket_open();
-	pv_disable(t, ev);
-	o2 = bracket_open();
-	after = pv_read(t, ev);
-	w = (struct pv_window){.value = after.value,
-			       .enabled = after.enabled - before.enabled,
-			       .running = after.running - before.running};
+	if (rel == PV_REL_TSC)
+		return measure_tsc(t, ev, n);
 	if (rel == PV_REL_TIME) {
-		w.inner = i2.cpu - i1.cpu;
-		w.outer = o2.wall - o1.wall;
+		w = measure_once(t, ev, n, at);
+		w.inner = at[2].cpu - at[1].cpu;
+		w.outer = at[3].wall - at[0].wall;
 		return w;
 	}
-	/* Ticks pass on while the task is off its CPU; the time it was is what `enabled` lacks. */
-	w.outer = o2.tsc - o1.tsc;
-	off_cpu = o2.wall - o1.wall > w.enabled ? o2.wall - o1.wall - w.enabled : 0;
-	w.inner = i2.tsc - i1.tsc;
-	off_cpu = o2.wall > o1.wall ? (double)w.outer * off_cpu / (o2.wall - o1.wall) : 0;
-	w.inner = w.inner > off_cpu ? w.inner - off_cpu : 1;
-	return w;
+	pv_reset(t, ev);
+	before = pv_read(t, ev);
+	turn(t, ev, PERF_EVENT_IOC_ENABLE);
+	pv_work(t, n);
+	turn(t, ev, PERF_EVENT_IOC_DISABLE);
+	after = pv_read(t, ev);
+	back_home(t, t->c->event->work);
+	return (struct pv_window){.value = after.value,
+				  .enabled = after.enabled - before.enabled,
+				  .running = after.running - before.running};
 }
 
 static bool side_excluded(const struct pv_test *t)

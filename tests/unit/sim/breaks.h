@@ -52,6 +52,10 @@
 	  "*/counting/live */toggles/switch */overflow/poll") \
 	X(BORN_OFF, "an event opened without attr.disabled does not count", \
 	  "*/toggles/born_enabled") \
+	X(SIBLING_WAITS, "a sibling that is enabled again below a running leader does not count", \
+	  "*/toggles/again") \
+	X(JOINED_WAITS, "an enabled event that joins a running group does not count", \
+	  "*/toggles/join */toggles/join_software") \
 	X(ENABLE_IGNORED, "IOC_ENABLE does nothing", "*/toggles/switch") \
 	X(ENABLE_REFUSED, "IOC_ENABLE is refused", "*/errors/ioctl") \
 	X(ENABLE_RESETS, "IOC_ENABLE sets the count to 0", "*/toggles/switch") \

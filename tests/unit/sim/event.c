@@ -160,6 +160,9 @@ static long attach(struct sim_event *ev, struct sim_event *leader, struct sim_ev
 	if (leader && !(flags & PERF_FLAG_FD_NO_GROUP))
 		ev->leader = sim_index(leader);
 	start(ev);
+	if (ev->leader != sim_index(ev) && sim->event[ev->leader].state == SIM_ON &&
+	    sim_broken(SIM_JOINED_WAITS))
+		ev->state = SIM_OFF;
 	if (out)
 		err = sim_set_output(ev, out);
 	if (!err)

@@ -13,6 +13,10 @@ static void enable(struct sim_event *ev)
 	if (sim_broken(SIM_ENABLE_RESETS))
 		ev->count = 0;
 	ev->state = SIM_ON;
+	/* A sibling is put on its counter by its own switch when its leader is on already. */
+	if (sim->event[ev->leader].state == SIM_ON && ev != &sim->event[ev->leader] && ev->count &&
+	    sim_broken(SIM_SIBLING_WAITS))
+		ev->state = SIM_OFF;
 }
 
 static void disable(struct sim_event *ev)
