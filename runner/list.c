@@ -31,10 +31,12 @@ static uint32_t arch_mask(const char *name)
 
 static void list_usage(FILE *f)
 {
-	fputs("usage: pmuvet list [--arch x86_64|arm64|i386|arm] [--ids] [GLOB]...\n"
+	fputs("usage: pmuvet list [--arch x86_64|arm64|i386|arm] [--ids|--promises] [GLOB]...\n"
 	      "Lists the cases of an architecture (default: this machine's): id, needs, claim.\n"
-	      "  --ids   only the ids, one a line\n"
-	      "  GLOB    only ids that match, e.g. 'breakpoint/*'\n",
+	      "  --ids       only the ids, one a line\n"
+	      "  --promises  the promises, once for all PMUs and variants, and the breakages that turn them red:\n"
+	      "              in the simulated kernel (tests/unit/sim) or in a real one (tests/broken-kernels)\n"
+	      "  GLOB        only ids that match, e.g. 'breakpoint/*'\n",
 	      f);
 }
 
@@ -71,14 +73,71 @@ static size_t list_cases(uint32_t arch, char **globs, int n, bool *used, bool id
 	return shown;
 }
 
+static bool owns(const struct pv_promise *p, const struct pv_case *c)
+{
+	char globs[512], base[256], *save = NULL;
+
+	snprintf(globs, sizeof(globs), "%s", p->cases);
+	snprintf(base, sizeof(base), "%.*s", (int)strcspn(c->id, ":"), c->id);
+	for (char *g = strtok_r(globs, " ", &save); g; g = strtok_r(NULL, " ", &save)) {
+		if (!fnmatch(g, base, 0) || (*p->kind == 'k' && !fnmatch(g, c->id, 0)))
+			return true;
+	}
+	return false;
+}
+
+/* One promise and its proofs; `first` is its first case in the list. */
+static void print_promise(size_t first, uint32_t arch)
+{
+	const struct pv_case *c = &pv_cases[first];
+	const char *name = strchr(c->id, '/') + 1;
+	unsigned int proofs = 0;
+
+	printf("%.*s (%s)\n    %s\n", (int)strcspn(name, ":"), name, c->at, c->about);
+	for (size_t p = 0; p < pv_nr_promises; p++) {
+		bool hit = false;
+
+		for (size_t i = first; i < pv_nr_cases && !hit; i++)
+			hit = pv_cases[i].body == c->body && pv_cases[i].arch & arch &&
+			      owns(&pv_promises[p], &pv_cases[i]);
+		if (hit)
+			printf("    %-6s %s: %s\n", pv_promises[p].kind, pv_promises[p].name,
+			       pv_promises[p].about);
+		proofs += hit;
+	}
+	if (!proofs)
+		puts("    no breakage that proves it");
+}
+
+static size_t list_promises(uint32_t arch, char **globs, int n, bool *used)
+{
+	bool *done = calloc(pv_nr_cases + 1, sizeof(*done));
+	size_t shown = 0;
+
+	if (!done)
+		abort();
+	for (size_t i = 0; i < pv_nr_cases; i++) {
+		const struct pv_case *c = &pv_cases[i];
+
+		if (!(c->arch & arch) || !wanted(c->id, globs, n, used) || done[c->body])
+			continue;
+		done[c->body] = true;
+		print_promise(i, arch);
+		shown++;
+	}
+	free(done);
+	return shown;
+}
+
 int pv_list_main(int argc, char **argv)
 {
 	static const struct option options[] = {{"arch", required_argument, NULL, 'a'},
 						{"ids", no_argument, NULL, 'i'},
+						{"promises", no_argument, NULL, 'p'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
 	struct utsname u;
-	bool ids = false, *used;
+	bool ids = false, promises = false, *used;
 	uint32_t arch;
 	size_t shown;
 	int c, bad = 0;
@@ -90,6 +149,8 @@ int pv_list_main(int argc, char **argv)
 			return PV_EXIT_OK;
 		} else if (c == 'i') {
 			ids = true;
+		} else if (c == 'p') {
+			promises = true;
 		} else if (c == 'a') {
 			arch = arch_mask(optarg);
 			if (!arch) {
@@ -104,7 +165,12 @@ int pv_list_main(int argc, char **argv)
 	used = calloc(argc + 1, sizeof(*used));
 	if (!used)
 		abort();
-	shown = list_cases(arch, argv + optind, argc - optind, used, ids);
+	if (ids && promises) {
+		fputs("pmuvet list: --ids and --promises exclude each other\n", stderr);
+		return PV_EXIT_USAGE;
+	}
+	shown = promises ? list_promises(arch, argv + optind, argc - optind, used)
+			 : list_cases(arch, argv + optind, argc - optind, used, ids);
 	for (int i = 0; i < argc - optind; i++) {
 		if (!used[i]) {
 			fprintf(stderr, "pmuvet list: '%s' matches no case\n", argv[optind + i]);
@@ -112,7 +178,7 @@ int pv_list_main(int argc, char **argv)
 		}
 	}
 	if (!ids && !bad)
-		printf("%zu cases\n", shown);
+		printf("%zu %s\n", shown, promises ? "promises" : "cases");
 	free(used);
 	return bad;
 }
