@@ -40,6 +40,7 @@ static const struct option options[] = {
 	{"timeout", required_argument, NULL, AGENT},
 	{"descriptor", required_argument, NULL, AGENT},
 	{"cpu", required_argument, NULL, AGENT},
+	{"collect", required_argument, NULL, AGENT},
 	{"kernel", required_argument, NULL, GUEST},
 	{"modules", required_argument, NULL, GUEST},
 	{"kernel-tree", required_argument, NULL, GUEST},
@@ -77,6 +78,7 @@ void pv_run_usage(FILE *f)
 	      "Output:\n"
 	      "  --json FILE        the stream (default: a new file below results/runs/)\n"
 	      "  --resume           go on behind the last line of --json FILE\n"
+	      "  --collect PATH     a file or directory of the target into the stream, behind the last case\n"
 	      "  --quiet            only the summary\n"
 	      "A terminal shows progress, a pipe gets KTAP.\n"
 	      "Exit: 0 all held, 1 a failure, crash or hang, 2 usage, 3 harness, platform, or nothing tested.\n",

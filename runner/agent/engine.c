@@ -313,6 +313,7 @@ int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, s
 			run_case(&e, jobs[i].c, jobs[i].rep);
 		pv_process_beat(p);
 	}
+	pv_collect(o, out);
 	send_end_of_run(&e, !*stop, *stop ? "stopped by a signal" : NULL, pv_now() - start);
 	free(jobs);
 	free(p->line);

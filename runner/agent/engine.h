@@ -10,8 +10,8 @@
 
 struct pv_run_opts {
 	const char *platform;
-	const char **filter, **exclude, **descriptor, **expect;
-	size_t nr_filter, nr_exclude, nr_descriptor, nr_expect;
+	const char **filter, **exclude, **descriptor, **expect, **collect;
+	size_t nr_filter, nr_exclude, nr_descriptor, nr_expect, nr_collect;
 	const char *skip_file;
 	unsigned int repeat;
 	bool shuffle, deterministic;
@@ -37,6 +37,9 @@ bool pv_pmu_expected(const struct pv_run_opts *o, const struct pv_pmu *pmu);
  * listens. */
 int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, struct pv_out *out,
 		  volatile sig_atomic_t *stop);
+
+/* Files and directories of o->collect as `file` events (collect.c). */
+void pv_collect(const struct pv_run_opts *o, struct pv_out *out);
 
 /* The keys of run_begin that the agent can know (facts.c). */
 void pv_facts(struct pv_json *j, const struct pv_run_opts *o);

@@ -2,6 +2,7 @@
 """`pmuvet run` on this machine: streams, formats, resume, stops, bad input."""
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -191,3 +192,21 @@ def test_a_machine_that_went_down_is_a_crash_of_its_case(tmp_path: Path) -> None
     assert [case for case, verdict in ended.items() if verdict == "crash"] == [(json.loads(lines[begun[3]])["case"], 0)]
     assert "went down during" in result.stderr
     assert pmuvet("compare", str(stream), str(stream)).returncode == 0
+
+
+def test_collect_brings_files_of_the_target_whole(tmp_path: Path) -> None:
+    big = tmp_path / "dir" / "big"
+    big.parent.mkdir()
+    big.write_bytes(random.Random(1).randbytes(200_001))
+    (big.parent / "empty").touch()
+    stream = tmp_path / "a.jsonl"
+    result = pmuvet("run", "--filter", "sw/counting/live:page-faults,single", "--collect", str(big.parent),
+                    "--collect", "/nowhere", "--json", str(stream))
+    assert result.returncode == 0, result.stderr
+    got: dict[str, bytes] = {}
+    for e in events(stream):
+        if e["event"] == "file":
+            assert e["offset"] == len(got.get(e["path"], b""))
+            got[e["path"]] = got.get(e["path"], b"") + base64.b64decode(e["base64"])
+            assert ("error" in e) == (e["path"] == "/nowhere")
+    assert got == {str(big): big.read_bytes(), str(big.parent / "empty"): b"", "/nowhere": b""}
