@@ -292,14 +292,55 @@ static void print_change(struct printer *p, const struct pv_change *d)
 
 /* ---- all changes ---- */
 
+/* The same promise, broken in the same way, on another PMU or in another variant. */
+static bool alike(const struct pv_change *x, const struct pv_change *y)
+{
+	const char *id_x = strchr((x->a ? x->a : x->b)->id, '/');
+	const char *id_y = strchr((y->a ? y->a : y->b)->id, '/');
+	char text_x[512], text_y[512];
+	size_t len;
+
+	if (x->class == PV_C_CHANGED || !id_x || !id_y)
+		return false;
+	len = strcspn(id_x, ":");
+	if (len != strcspn(id_y, ":") || strncmp(id_x, id_y, len))
+		return false;
+	for (int side = 0; side < 2; side++) {
+		verdict_text(text_x, sizeof(text_x), side ? x->b : x->a);
+		verdict_text(text_y, sizeof(text_y), side ? y->b : y->a);
+		if (strcmp(text_x, text_y))
+			return false;
+	}
+	change_reason(text_x, sizeof(text_x), x);
+	change_reason(text_y, sizeof(text_y), y);
+	return !strcmp(text_x, text_y);
+}
+
+/* Marks what is like change `i` and behind it, up to `end`; how many. */
+static size_t fold(const struct pv_comparison *c, size_t i, size_t end, bool *folded)
+{
+	size_t n = 0;
+
+	for (size_t k = i + 1; k < end; k++) {
+		if (folded[k] || !alike(&c->change[i], &c->change[k]))
+			continue;
+		folded[k] = true;
+		n++;
+	}
+	return n;
+}
+
 /* A change takes up to 5 lines, its class a heading and a line that counts the rest. */
 #define LINES_OF_A_CHANGE 5
 #define LINES_OF_A_CLASS  (LINES_OF_A_CHANGE + 2)
 
 static void print_changes(struct printer *p, const struct pv_comparison *c)
 {
+	bool *folded = calloc(c->nr_changes + 1, sizeof(*folded));
 	size_t i = 0, hidden = 0;
 
+	if (!folded)
+		abort();
 	while (i < c->nr_changes) {
 		enum pv_class class = c->change[i].class;
 		size_t end = i + c->count[class], shown = 0;
@@ -315,15 +356,27 @@ static void print_changes(struct printer *p, const struct pv_comparison *c)
 		fprintf(p->out, "%s%s%s (%zu)", class_colour(p, class), pv_class_names[class],
 			p->opts->colour ? RESET : "", c->count[class]);
 		line_end(p);
-		while (i < end && (p->opts->all || !shown++ || p->left > keep + LINES_OF_A_CHANGE))
-			print_change(p, &c->change[i++]);
-		if (i < end)
-			line(p, "  ... and %zu more, --all shows them", end - i);
-		i = end;
+		for (; i < end; i++) {
+			size_t more;
+
+			if (folded[i])
+				continue;
+			if (!p->opts->all && shown++ && p->left <= keep + LINES_OF_A_CHANGE)
+				break;
+			print_change(p, &c->change[i]);
+			more = p->opts->all ? 0 : fold(c, i, end, folded);
+			if (more)
+				line(p, "      and %zu more like it", more);
+		}
+		for (shown = 0; i < end; i++)
+			shown += !folded[i];
+		if (shown)
+			line(p, "  ... and %zu more, --all shows them", shown);
 	}
 	if (hidden)
 		line(p, "... and %zu other%s, --all shows %s", hidden, hidden == 1 ? "" : "s",
 		     hidden == 1 ? "it" : "them");
+	free(folded);
 }
 
 static void print_verdict(struct printer *p, const struct pv_comparison *c)

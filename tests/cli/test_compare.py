@@ -12,12 +12,12 @@ from tests.conftest import pmuvet
 CASES = 4
 
 
-def lines(bad: int | None = None) -> list[bytes]:
+def lines(*bad: int) -> list[bytes]:
     out = [{"event": "run_begin", "schema": 1, "tool": "0", "platform": "p", "arch": "x86_64", "accel": "tcg",
             "deterministic": False, "kernel": {"release": "6.1"}}, {"event": "plan", "count": CASES}]
     for i in range(CASES):
         case = {"case": f"f/c/n:{i}", "rep": 0}
-        ok = i != bad
+        ok = i not in bad
         out += [{"event": "case_begin", **case},
                 {"event": "evidence", **case, "name": "count", "op": "==", "observed": 7 if ok else 6, "expected": 7,
                  "ok": ok, "at": "x.c:1"},
@@ -44,10 +44,17 @@ def test_a_truncated_stream_is_never_a_success(tmp_path: Path) -> None:
 
 
 def test_a_regression_in_a_partial_stream_is_still_one(tmp_path: Path) -> None:
-    a, b = write(tmp_path / "a", lines()), write(tmp_path / "b", lines(bad=0)[:-1])
+    a, b = write(tmp_path / "a", lines()), write(tmp_path / "b", lines(0)[:-1])
     result = pmuvet("compare", a, b)
     assert result.returncode == 1
     assert "count: expected 7, observed 7 -> 6" in result.stdout and "PARTIAL" in result.stdout
+
+
+def test_what_broke_in_the_same_way_is_told_once(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a", lines()), write(tmp_path / "b", lines(*range(CASES)))
+    result = pmuvet("compare", a, b)
+    assert f"and {CASES - 1} more like it" in result.stdout and result.stdout.count("pass -> fail") == 1
+    assert pmuvet("compare", "--all", a, b).stdout.count("pass -> fail") == CASES
 
 
 def test_reordered_lines_are_refused_by_place(tmp_path: Path) -> None:
