@@ -88,7 +88,7 @@ def test_mutated_streams_end_in_an_exit_code(tmp_path: Path) -> None:
 
 
 def test_json_says_what_the_report_says(tmp_path: Path) -> None:
-    a, b, out = write(tmp_path / "a", lines()), write(tmp_path / "b", lines(bad=2)), tmp_path / "out.json"
+    a, b, out = write(tmp_path / "a", lines()), write(tmp_path / "b", lines(2)), tmp_path / "out.json"
     assert pmuvet("compare", "--json", str(out), a, b).returncode == 1
     answer = json.loads(out.read_text(encoding="utf-8"))["comparisons"][0]
     assert answer["exit"] == answer["regressions"] == answer["classes"]["regressed"] == 1
