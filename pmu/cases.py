@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Iterator
@@ -79,6 +79,7 @@ class Case:
     word: str | None
     arch: frozenset[str]
     needs: str
+    quick: int = 0
 
 
 def tokens(text: str) -> Iterator[Token]:
@@ -267,6 +268,25 @@ def read_templates(files: list[tuple[Path, str]]) -> list[Template]:
     if problems:
         raise Bad(problems)
     return list(out.values())
+
+
+def mark_quick(path: Path, name: str, cases: list[Case]) -> list[Case]:
+    """The cases with their places in the list of the most telling ones: a glob a line, best first."""
+    place: dict[str, int] = {}
+    problems = []
+    ids = {c.id for c in cases}
+    for number, line in enumerate(read_text(path, name).splitlines(), 1):
+        glob = line.partition("#")[0].strip()
+        if not glob:
+            continue
+        hits = [i for i in ids if fnmatchcase(i, glob)]
+        if not hits:
+            problems.append(Problem(name, number, glob, "matches no case"))
+        for hit in hits:
+            place.setdefault(hit, number)
+    if problems:
+        raise Bad(problems)
+    return [replace(c, quick=place.get(c.id, 0)) for c in cases]
 
 
 def make(templates: list[Template], pmus: list[Pmu]) -> list[Case]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from cases import Case, Template, make, read_templates  # noqa: E402
+from cases import Case, Template, make, mark_quick, read_templates  # noqa: E402
 from emit import bodies_c, tables_c  # noqa: E402
 from load import Bad, Descriptor, Problem, bad, load  # noqa: E402
 from model import Pmu, build  # noqa: E402
@@ -88,13 +88,16 @@ def run(args: argparse.Namespace) -> int:
     all_ = descriptors(root, args.check or [])
     pmus = build(all_, HERE / "schema.json")
     templates = read_templates([(p, shown_path(p, root)) for p in case_files])
+    quick = root / "cases/quick.list"
     cases = make(templates, pmus)
+    if quick.exists():
+        cases = mark_quick(quick, shown_path(quick, root), cases)
     check_globs(pmus, templates, cases)
     if args.check:
         for path in args.check:
             print(f"{path}: ok, {sum(c.pmu.name == path.stem for c in cases)} cases")
         return 0
-    inputs = [root / d.file for d in all_.values()] + case_files
+    inputs = [root / d.file for d in all_.values()] + case_files + [quick] * quick.exists()
     inputs += sorted(HERE.glob("*.py")) + [HERE / "schema.json"]
     try:
         write_outputs(args.out, args.depfile, inputs,

@@ -153,10 +153,12 @@ struct pv_case {
 	int64_t n;        /* value of the n axis; 0 without */
 	const char *word; /* value of the word axis; NULL without */
 	uint32_t arch;
-	size_t body;       /* index into pv_bodies[] */
-	const char *fixes; /* the kernel fix it guards: commit, affected versions; or NULL */
-	bool kernel_proof; /* its broken promises are kernels (tests/broken-kernels), not the
-			      simulated one */
+	size_t body;        /* index into pv_bodies[] */
+	const char *fixes;  /* the kernel fix it guards: commit, affected versions; or NULL */
+	unsigned int quick; /* place among the most telling ones (cases/quick.list), from 1; 0: not
+			       among them */
+	bool kernel_proof;  /* its broken promises are kernels (tests/broken-kernels), not the
+			       simulated one */
 };
 
 extern const struct pv_pmu pv_pmus[];

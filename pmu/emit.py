@@ -116,6 +116,8 @@ def case_row(c: Case, pmus: list[Pmu]) -> str:
         items.append(f".word = {text(c.word)}")
     if "fixes" in t.keys:
         items.append(f".fixes = {text(t.keys['fixes'])}")
+    if c.quick:
+        items.append(f".quick = {c.quick}")
     if t.keys.get("proof") == "kernel":
         items.append(".kernel_proof = true")
     items += [f".arch = {arch_mask(c.arch)}", f".body = {c.body}"]

@@ -35,6 +35,7 @@ static const struct option options[] = {
 	{"quiet", no_argument, NULL, OWN},
 	{"filter", required_argument, NULL, AGENT},
 	{"exclude", required_argument, NULL, AGENT},
+	{"quick", no_argument, NULL, AGENT},
 	{"repeat", required_argument, NULL, AGENT},
 	{"shuffle", required_argument, NULL, AGENT},
 	{"timeout", required_argument, NULL, AGENT},
@@ -61,6 +62,7 @@ void pv_run_usage(FILE *f)
 	      "Cases:\n"
 	      "  --filter GLOB      only cases whose id matches (may be repeated)\n"
 	      "  --exclude GLOB     not those (may be repeated)\n"
+	      "  --quick            only the most telling cases, the best first\n"
 	      "  --repeat N         every case N times\n"
 	      "  --shuffle SEED     in an order drawn from SEED\n"
 	      "  --timeout SECONDS  a case's limit (default 10)\n"
@@ -107,7 +109,8 @@ static void pass_on(struct pv_args *to, const char *name, const char *value)
 
 	snprintf(opt, sizeof(opt), "--%s", name);
 	pv_args_add(to, opt);
-	pv_args_add(to, value);
+	if (value)
+		pv_args_add(to, value);
 }
 
 static int check(const struct pv_options *o)

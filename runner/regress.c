@@ -33,21 +33,30 @@ static void usage(FILE *f)
 	      "  --platform P,...   guests (default " DEFAULT_PLATFORMS ")\n"
 	      "  --all              the whole report, not one screen\n"
 	      "  --output DIR       where the streams go (default: a new directory below results/runs/)\n"
-	      "  --filter, --exclude, --repeat, --shuffle, --timeout, --append, --smp, --mem, --accel\n"
+	      "  --filter, --exclude, --quick, --repeat, --shuffle, --timeout, --append, --smp, --mem, --accel\n"
 	      "                     as in pmuvet run\n"
 	      "Exit: 0 no regression, 1 regression or crash, 2 usage, 3 harness or platform failed.\n",
 	      f);
 }
 
 static const struct option options[] = {
-	{"base", required_argument, NULL, 'b'},     {"new", required_argument, NULL, 'n'},
-	{"platform", required_argument, NULL, 'p'}, {"all", no_argument, NULL, 'a'},
-	{"output", required_argument, NULL, 'o'},   {"filter", required_argument, NULL, 'x'},
-	{"exclude", required_argument, NULL, 'x'},  {"repeat", required_argument, NULL, 'x'},
-	{"shuffle", required_argument, NULL, 'x'},  {"timeout", required_argument, NULL, 'x'},
-	{"append", required_argument, NULL, 'x'},   {"smp", required_argument, NULL, 'x'},
-	{"mem", required_argument, NULL, 'x'},      {"accel", required_argument, NULL, 'x'},
-	{"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+	{"base", required_argument, NULL, 'b'},
+	{"new", required_argument, NULL, 'n'},
+	{"quick", no_argument, NULL, 'x'},
+	{"platform", required_argument, NULL, 'p'},
+	{"all", no_argument, NULL, 'a'},
+	{"output", required_argument, NULL, 'o'},
+	{"filter", required_argument, NULL, 'x'},
+	{"exclude", required_argument, NULL, 'x'},
+	{"repeat", required_argument, NULL, 'x'},
+	{"shuffle", required_argument, NULL, 'x'},
+	{"timeout", required_argument, NULL, 'x'},
+	{"append", required_argument, NULL, 'x'},
+	{"smp", required_argument, NULL, 'x'},
+	{"mem", required_argument, NULL, 'x'},
+	{"accel", required_argument, NULL, 'x'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
 };
 
 static int split_platforms(struct pv_regress *r, char *list)
@@ -98,7 +107,8 @@ static int parse(struct pv_regress *r, int argc, char **argv, bool *done)
 		case 'x':
 			snprintf(opt, sizeof(opt), "--%s", options[index].name);
 			pv_args_add(&r->pass, opt);
-			pv_args_add(&r->pass, optarg);
+			if (optarg)
+				pv_args_add(&r->pass, optarg);
 			break;
 		case 'h':
 			usage(stdout);

@@ -15,6 +15,7 @@ struct pv_run_opts {
 	const char *skip_file;
 	unsigned int repeat;
 	bool shuffle, deterministic;
+	bool quick; /* only the most telling cases, these first */
 	uint64_t seed;
 	double timeout; /* seconds for one case */
 	int cpu;        /* to pin cases to; -1: the first this process may use */

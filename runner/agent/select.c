@@ -90,6 +90,15 @@ static int check_names(const struct pv_run_opts *o)
 	return 0;
 }
 
+static int by_place(const void *x, const void *y)
+{
+	const struct pv_case *a = *(const struct pv_case *const *)x;
+	const struct pv_case *b = *(const struct pv_case *const *)y;
+
+	return a->quick != b->quick ? (a->quick > b->quick) - (a->quick < b->quick)
+				    : (a > b) - (a < b);
+}
+
 int pv_select(const struct pv_run_opts *o, struct pv_selection *sel)
 {
 	bool *used = calloc(o->nr_filter + o->nr_exclude + 1, 1);
@@ -108,8 +117,11 @@ int pv_select(const struct pv_run_opts *o, struct pv_selection *sel)
 			continue;
 		if (any_match(o->exclude, o->nr_exclude, c->id, used + o->nr_filter))
 			continue;
-		sel->cases[sel->nr++] = c;
+		if (!o->quick || c->quick)
+			sel->cases[sel->nr++] = c;
 	}
+	if (o->quick)
+		qsort(sel->cases, sel->nr, sizeof(*sel->cases), by_place);
 	for (size_t i = 0; i < o->nr_filter && !err; i++) {
 		if (!used[i]) {
 			fprintf(stderr,
