@@ -201,7 +201,8 @@ struct pv_record {
 	struct perf_event_header header;
 	uint64_t at;  /* free-running position of the header in the ring */
 	bool wrapped; /* it lay across the end of the buffer */
-	uint8_t body[65536 - sizeof(struct perf_event_header)]; /* behind the header */
+	/* behind the header */
+	uint8_t body[65536 - sizeof(struct perf_event_header)] __attribute__((aligned(8)));
 } __attribute__((aligned(8)));
 /* 2^k data pages, writable (the kernel respects the tail); must succeed. */
 void pv_ring_map(struct pv_test *t, struct pv_ev *ev, unsigned int data_pages);
@@ -259,6 +260,57 @@ void pv_exec(struct pv_test *t, const char *path, const char *const *action)
 	__attribute__((noreturn));
 #define PV_EXEC_WORD "--exec"
 int pv_exec_main(int argc, char **argv);
+
+/* ---- samples (cases/lib/sample.c) ---- */
+struct pv_regs {
+	uint64_t abi, mask; /* mask: as asked for; 0 where abi is 0 and nothing follows */
+	unsigned int nr;
+	const uint64_t *value; /* by ascending bit of mask */
+};
+/* A PERF_RECORD_SAMPLE taken apart; only what sample_type asks for is filled in, pointers lead
+ * into the record. */
+struct pv_sample {
+	uint64_t identifier, ip, time, addr, id, stream_id, period;
+	uint32_t pid, tid, cpu, cpu_reserved;
+	struct pv_group read; /* without FORMAT_GROUP: one member, nr 1 */
+	uint64_t chain_nr;
+	const uint64_t *chain;
+	uint32_t raw_size;
+	const uint8_t *raw;
+	uint64_t branch_nr, branch_hw_idx;
+	const uint64_t *branch; /* three words each */
+	struct pv_regs user, intr;
+	uint64_t stack_size, stack_dyn;
+	const uint8_t *stack;
+	uint64_t weight, data_src, transaction, phys_addr, cgroup, data_page_size, code_page_size;
+	uint64_t aux_size;
+	const uint8_t *aux;
+};
+/*
+ * By attr alone, in the order of the ABI. NULL, or what is wrong with it: a field that reaches
+ * beyond the record, or bytes that no field asks for.
+ */
+const char *pv_sample_parse(const struct perf_event_attr *attr, const struct pv_record *rec,
+			    struct pv_sample *s);
+/* As pv_sample_parse(), with the attr the event was opened with; what is wrong ends the case. */
+void pv_sample_decode(struct pv_test *t, struct pv_ev *ev, const struct pv_record *rec,
+		      struct pv_sample *s);
+/* The next PERF_RECORD_SAMPLE of the ring, decoded; records of other types are passed over. */
+bool pv_sample_next(struct pv_test *t, struct pv_ev *ev, struct pv_record *rec,
+		    struct pv_sample *s);
+/* How many bytes sample_id_all puts behind a record that is no sample. */
+size_t pv_trailer_size(uint64_t sample_type);
+/* Decodes such a trailer, the last pv_trailer_size() bytes of the record. */
+void pv_trailer_decode(struct pv_test *t, uint64_t sample_type, const struct pv_record *rec,
+		       struct pv_sample *s);
+/* Register `bit` of attr.sample_regs_*; ends the case when it is not in the mask. */
+uint64_t pv_reg(struct pv_test *t, const struct pv_regs *regs, unsigned int bit);
+/* This build's registers: bits of stack pointer and instruction pointer, of every general one,
+ * and PERF_SAMPLE_REGS_ABI_*. */
+extern const unsigned int pv_reg_sp, pv_reg_ip;
+extern const uint64_t pv_regs_all, pv_regs_abi;
+/* The last bit of a user space address is below it, the first of a kernel's not. */
+#define PV_KERNEL_HALF (1ull << 63)
 
 /* ---- files and knobs ---- */
 /* Whole text of a file without the last newline; returns length or -errno. */
