@@ -24,7 +24,8 @@
  *			event; due without event axis)
  *	.needs		words, checked by the engine before the case is started: root, cpus2 (two
  *			CPUs online), tracefs, watchpoints (data breakpoints have slots), modify
- *			(ioctl MODIFY_ATTRIBUTES known to the header)
+ *			(ioctl MODIFY_ATTRIBUTES known to the header), guest (a machine that
+ *			is there for this run: its CPUs may go offline)
  *	.arch		only there, e.g. "x86_64 arm64"
  *	.fixes		the kernel fix it guards, e.g. "da02f54e81db (6.12.24..6.12.30)": told with
  *			a failure
@@ -259,6 +260,12 @@ void pv_exec(struct pv_test *t, const char *path, const char *const *action)
 	__attribute__((noreturn));
 #define PV_EXEC_WORD "--exec"
 int pv_exec_main(int argc, char **argv);
+
+/* ---- CPUs ---- */
+/* This thread runs on that CPU and no other from now on; must succeed. */
+void pv_move(struct pv_test *t, int cpu);
+/* A CPU that is online and not pv_cpu(); without one the case is skipped. */
+int pv_other_cpu(struct pv_test *t);
 
 /* ---- files and knobs ---- */
 /* Whole text of a file without the last newline; returns length or -errno. */
