@@ -93,6 +93,7 @@ PV_CASE(cpu, task_there, .pmu = "sw tracepoint kprobe breakpoint", .each = "even
 	bool faults = pv_event(t)->work == PV_WORK_TOUCH;
 	uint64_t per = pv_event(t)->per;
 
+	pv_wait_asleep(t, child);
 	/* The child stands still: what is opened now is enabled from the same moment on. */
 	attr.disabled = 0;
 	here = pv_open(t, &attr, child, pv_cpu(t), NULL, 0);

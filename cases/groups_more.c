@@ -285,6 +285,7 @@ PV_CASE(groups, exec, .pmu = "perf", .needs = "tracefs", .arch = "x86_64 arm64",
 	struct pv_ev *ev[4], *alone;
 	struct pv_count c, lead;
 
+	pv_wait_asleep(t, child);
 	for (int i = 0; i < 4; i++) {
 		attr = base;
 		attr.enable_on_exec = members[i].on_exec;

@@ -266,6 +266,8 @@ int pv_exec_main(int argc, char **argv);
 void pv_move(struct pv_test *t, int cpu);
 /* A CPU that is online and not pv_cpu(); without one the case is skipped. */
 int pv_other_cpu(struct pv_test *t);
+/* Returns when that task sleeps: a held child then stands until pv_go(), and its events with it. */
+void pv_wait_asleep(struct pv_test *t, pid_t pid);
 
 /* ---- files and knobs ---- */
 /* Whole text of a file without the last newline; returns length or -errno. */

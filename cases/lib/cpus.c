@@ -2,7 +2,9 @@
 /* Which CPU a thread runs on. */
 #define _GNU_SOURCE
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cases/lib/test.h"
@@ -35,4 +37,21 @@ int pv_other_cpu(struct pv_test *t)
 		}
 	}
 	pv_skip(t, PV_ABSENT, "needs a second CPU that this process may use");
+}
+
+void pv_wait_asleep(struct pv_test *t, pid_t pid)
+{
+	struct timespec ts = {0, 100000};
+	char path[32], text[512], *state;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	for (int i = 0; i < 50000; i++) {
+		if (pv_file_read(path, text, sizeof(text)) <= 0)
+			break;
+		state = strrchr(text, ')');
+		if (state && state[1] && state[2] == 'S')
+			return;
+		nanosleep(&ts, NULL);
+	}
+	pv_error(t, PV_BROKEN_SETUP, "the held child does not sleep");
 }
