@@ -24,7 +24,8 @@
  *			event; due without event axis)
  *	.needs		words, checked by the engine before the case is started: root, cpus2 (two
  *			CPUs online), tracefs, watchpoints (data breakpoints have slots), modify
- *			(ioctl MODIFY_ATTRIBUTES known to the header)
+ *			(ioctl MODIFY_ATTRIBUTES known to the header), guest (a machine that
+ *			is there for this run: its CPUs may go offline)
  *	.arch		only there, e.g. "x86_64 arm64"
  *	.fixes		the kernel fix it guards, e.g. "da02f54e81db (6.12.24..6.12.30)": told with
  *			a failure
@@ -311,6 +312,13 @@ extern const unsigned int pv_reg_sp, pv_reg_ip;
 extern const uint64_t pv_regs_all, pv_regs_abi;
 /* The last bit of a user space address is below it, the first of a kernel's not. */
 #define PV_KERNEL_HALF (1ull << 63)
+/* ---- CPUs ---- */
+/* This thread runs on that CPU and no other from now on; must succeed. */
+void pv_move(struct pv_test *t, int cpu);
+/* A CPU that is online and not pv_cpu(); without one the case is skipped. */
+int pv_other_cpu(struct pv_test *t);
+/* Returns when that task sleeps: a held child then stands until pv_go(), and its events with it. */
+void pv_wait_asleep(struct pv_test *t, pid_t pid);
 
 /* ---- files and knobs ---- */
 /* Whole text of a file without the last newline; returns length or -errno. */

@@ -14,7 +14,7 @@ from load import Bad, Problem, bad, near, read_text
 from model import ALL_ARCHES, ARCHES, DERIVED, Event, Pmu
 
 # Checked by the engine, runner/agent/needs.c
-NEEDS = ("root", "cpus2", "tracefs", "watchpoints", "modify")
+NEEDS = ("root", "cpus2", "tracefs", "watchpoints", "modify", "guest")
 MODES = ("single", "group", "sw-leader", "inherit", "pinned", "exclusive", "task-cpu", "cpu",
          "exclude-user", "exclude-kernel", "exclude-hv", "exclude-idle")
 KEYS = ("each", "pmu", "needs", "about", "arch", "proof", "fixes")

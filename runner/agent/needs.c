@@ -57,6 +57,17 @@ static bool modify(char *why, size_t size)
 #endif
 }
 
+/* The agent is this machine's init: nobody else lives here. */
+static bool guest(char *why, size_t size)
+{
+	char init[256], self[256];
+	ssize_t a = readlink("/proc/1/exe", init, sizeof(init));
+	ssize_t b = readlink("/proc/self/exe", self, sizeof(self));
+
+	snprintf(why, size, "takes CPUs offline: run it in a guest (--platform)");
+	return a > 0 && a == b && !memcmp(init, self, a);
+}
+
 static const struct {
 	const char *word;
 	bool (*there)(char *why, size_t size);
@@ -64,7 +75,7 @@ static const struct {
 } words[] = {
 	{"root", root, PV_DENIED},           {"cpus2", cpus2, PV_ABSENT},
 	{"tracefs", tracefs, PV_CONFIG_OFF}, {"watchpoints", watchpoints, PV_ABSENT},
-	{"modify", modify, PV_TOO_OLD},
+	{"modify", modify, PV_TOO_OLD},      {"guest", guest, PV_DENIED},
 };
 
 static int check_pmu(struct pv_needs *n, const struct pv_pmu *pmu, char *why, size_t size)
