@@ -22,6 +22,7 @@ static const struct {
 	{"sysfs", "/sys"},
 	{"devtmpfs", "/dev"},
 	{"tracefs", "/sys/kernel/tracing"},
+	{"debugfs", "/sys/kernel/debug"},
 	{"cgroup2", "/sys/fs/cgroup"},
 	{"tmpfs", "/tmp"},
 };
