@@ -2,6 +2,7 @@
 """Configures and builds one architecture's kernel, and keeps the images by what is in them."""
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -137,10 +138,21 @@ def _prune(directory: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def _say_if_busy(lock: Path, say: debget.Say) -> None:
+    if not lock.exists():
+        return
+    with open(lock) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another build is at work (the first takes some minutes): waiting for it")
+
+
 def build(arches: Iterable[str], switches: list[Switch], jobs: int,
           say: debget.Say = debget.say_stderr) -> dict[str, Path]:
     """Image files by architecture. One caller at a time."""
     root = debget.cache_root() / "broken-kernels"
+    _say_if_busy(root / "lock", say)
     with debget.locked(root / "lock"):
         source = Source(root)
         source.fetch(say)
