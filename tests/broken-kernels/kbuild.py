@@ -2,6 +2,7 @@
 """Configures and builds one architecture's kernel, and keeps the images by what is in them."""
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -10,7 +11,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import debget
@@ -148,12 +149,19 @@ def _say_if_busy(lock: Path, say: debget.Say) -> None:
             say("another build is at work (the first takes some minutes): waiting for it")
 
 
-def build(arches: Iterable[str], switches: list[Switch], jobs: int,
-          say: debget.Say = debget.say_stderr) -> dict[str, Path]:
-    """Image files by architecture. One caller at a time."""
+@contextlib.contextmanager
+def opened_source(say: debget.Say) -> Iterator[Source]:
+    """The unpacked kernel source, nobody else's meanwhile."""
     root = debget.cache_root() / "broken-kernels"
     _say_if_busy(root / "lock", say)
     with debget.locked(root / "lock"):
         source = Source(root)
         source.fetch(say)
+        yield source
+
+
+def build(arches: Iterable[str], switches: list[Switch], jobs: int,
+          say: debget.Say = debget.say_stderr) -> dict[str, Path]:
+    """Image files by architecture. One caller at a time."""
+    with opened_source(say) as source:
         return {arch: KernelBuild(source, arch, jobs, say).image(switches) for arch in arches}
