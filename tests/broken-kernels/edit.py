@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Applies the edits of the tables to one kernel file's text. Each anchor is looked for in the text as
-Debian ships it, so that tables do not depend on one another."""
+"""Applies the edits of the tables to one kernel file's text. Each anchor is looked for in the text
+as Debian ships it, so that tables do not depend on one another."""
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -16,8 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RED = ("fail", "crash", "hang")
-# A case takes 0.01 s, at most 0.1; a switch that hangs each of its owners must come to its end. Under
-# icount the guest's second is ten of ours when it has work to do.
+# A case takes 0.01 s, at most 0.1; a switch that hangs each of its owners must come to its end.
+# Under icount the guest's second is ten of ours when it has work to do.
 CASE_SECONDS = {"arm64": 1, "x86_64": 3}
 RUN_SECONDS = 90
 LIVE: set[subprocess.Popen[str]] = set()
@@ -78,7 +78,8 @@ def stop_all() -> None:
         child.terminate()
 
 
-def run(arch: str, kernel: Path, append: str, globs: Iterable[str], launcher: bool = False) -> Outcome:
+def run(arch: str, kernel: Path, append: str, globs: Iterable[str],
+        launcher: bool = False) -> Outcome:
     """`launcher`: see that pmuvet is built, first (one at a time)."""
     program = ROOT / ("pmuvet" if launcher else "build/native/runner/pmuvet")
     outcome = Outcome()
@@ -91,7 +92,8 @@ def run(arch: str, kernel: Path, append: str, globs: Iterable[str], launcher: bo
         argv += [word for glob in globs for word in ("--filter", glob)]
         child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                  stderr=subprocess.STDOUT, text=True, errors="replace",
-                                 env=dict(os.environ, PMUVET_ROOT=str(ROOT)), start_new_session=True)
+                                 env=dict(os.environ, PMUVET_ROOT=str(ROOT)),
+                                 start_new_session=True)
         LIVE.add(child)
         try:
             said = child.communicate(timeout=RUN_SECONDS)[0]

@@ -2,6 +2,8 @@
 """Configures and builds one architecture's kernel, and keeps the images by what is in them."""
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -9,7 +11,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import debget
@@ -137,11 +139,29 @@ def _prune(directory: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def build(arches: Iterable[str], switches: list[Switch], jobs: int,
-          say: debget.Say = debget.say_stderr) -> dict[str, Path]:
-    """Image files by architecture. One caller at a time."""
+def _say_if_busy(lock: Path, say: debget.Say) -> None:
+    if not lock.exists():
+        return
+    with open(lock) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another build is at work (the first takes some minutes): waiting for it")
+
+
+@contextlib.contextmanager
+def opened_source(say: debget.Say) -> Iterator[Source]:
+    """The unpacked kernel source, nobody else's meanwhile."""
     root = debget.cache_root() / "broken-kernels"
+    _say_if_busy(root / "lock", say)
     with debget.locked(root / "lock"):
         source = Source(root)
         source.fetch(say)
+        yield source
+
+
+def build(arches: Iterable[str], switches: list[Switch], jobs: int,
+          say: debget.Say = debget.say_stderr) -> dict[str, Path]:
+    """Image files by architecture. One caller at a time."""
+    with opened_source(say) as source:
         return {arch: KernelBuild(source, arch, jobs, say).image(switches) for arch in arches}

@@ -46,6 +46,10 @@ class Switch:
     edits: tuple[Edit, ...]
 
     @property
+    def table(self) -> str:
+        return self.where.rpartition(":")[0]
+
+    @property
     def flag(self) -> str:
         return flag_of(self.word)
 
@@ -64,8 +68,8 @@ def _where(path: Path, node: yaml.Node) -> str:
 
 def _text(path: Path, node: yaml.Node, key: str) -> str:
     if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
-        raise TableError(f"{_where(path, node)}: {key}: want a text (in quotes when it has ': ' or "
-                         "' #', or begins with one of \"&*!|>%@{[-\")")
+        raise TableError(f"{_where(path, node)}: {key}: want a text (in quotes when it has ': ' "
+                         "or ' #', or begins with one of \"&*!|>%@{[-\")")
     return str(node.value)
 
 
@@ -99,8 +103,8 @@ def _edit(path: Path, node: yaml.Node) -> Edit:
         if "\n" in texts.get(key, ""):
             raise TableError(f"{_where(path, fields[key])}: {key}: want one line")
     if not texts["file"].endswith((".c", ".h")) or ".." in texts["file"] or texts["file"][0] == "/":
-        raise TableError(f"{_where(path, fields['file'])}: file: want a .c or .h file of the kernel "
-                         f"tree, like kernel/events/core.c, not '{texts['file']}'")
+        raise TableError(f"{_where(path, fields['file'])}: file: want a .c or .h file of the "
+                         f"kernel tree, like kernel/events/core.c, not '{texts['file']}'")
     return Edit(where, texts["file"], texts["anchor"], texts.get("within"), places[0],
                 texts[places[0]])
 
