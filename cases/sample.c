@@ -277,6 +277,10 @@ static bool right_intr_regs(struct pv_test *t, const struct known *k, const stru
 
 	if (from_user())
 		return right_user_regs(t, r, s);
+#if defined(__arm__)
+	/* A 64-bit kernel's own registers under a 32-bit task's numbers: x13 is no stack pointer. */
+	return r->abi == pv_regs_abi;
+#endif
 	return r->abi == pv_regs_abi && pv_reg(t, r, pv_reg_ip) >= PV_KERNEL_HALF &&
 	       pv_reg(t, r, pv_reg_sp) >= PV_KERNEL_HALF &&
 	       (!(k->attr.sample_type & PERF_SAMPLE_IP) || pv_reg(t, r, pv_reg_ip) == s->ip);

@@ -102,13 +102,15 @@ def module_part(directory: Path | None, extra: Iterable[str] = ()) -> list[tuple
 
 
 def build(agent: bytes, args: Iterable[str], skip: Iterable[tuple[str, int]] = (),
-          modules: Iterable[tuple[str, bytes]] = ()) -> bytes:
-    """Deterministic: the same input gives the same bytes."""
+          modules: Iterable[tuple[str, bytes]] = (), agent32: bytes | None = None) -> bytes:
+    """Deterministic: the same input gives the same bytes. agent32: the 32-bit build, for compat cases."""
     archive = Cpio()
     for name in DIRS:
         archive.directory(name)
     archive.char_device("dev/console", CONSOLE)
     archive.file("init", agent, 0o755)
+    if agent32:
+        archive.file("agent32", agent32, 0o755)
     archive.file("agent.args", "".join(f"{arg}\n" for arg in args).encode())
     archive.file("agent.skip", "".join(f"{case}\t{rep}\n" for case, rep in skip).encode())
     for name, data in modules:

@@ -25,6 +25,7 @@ from .stream import STOPPERS, StreamError, Writer
 
 EXIT_OK, EXIT_USAGE, EXIT_HARNESS = 0, 2, 3
 AGENT_BUILD = {"x86_64": "native", "arm64": "arm64"}
+AGENT32_BUILD = {"x86_64": "i386", "arm64": "armhf"}
 DEFAULT_KERNEL = "deb:bookworm"
 DEFAULT_CASE_TIMEOUT = 10.0  # the agent's
 CASE_ID = re.compile(r"[a-z0-9_]+/[a-z0-9_-]+/[\w:.,+=-]+")
@@ -100,6 +101,7 @@ class Session:
             self._timeout = options.timeout
             self._agent_args += ["--timeout", f"{options.timeout:g}"]
         self._agent = self._read_agent()
+        self._agent32 = self._read_agent32()
         self._kernel = self._resolve()
         self._modules = initramfs.module_part(self._kernel.modules, self._platform.modules)
         self._number = 0
@@ -114,6 +116,11 @@ class Session:
         if data[:4] != b"\x7fELF":
             raise UsageError(f"the agent {path}: not a program")
         return data
+
+    def _read_agent32(self) -> bytes | None:
+        """For the compat cases; without it they skip."""
+        path = SOURCE_ROOT / "build" / AGENT32_BUILD[self._platform.arch] / "pmuvet-agent"
+        return path.read_bytes() if path.exists() else None
 
     def _resolve(self) -> kernels.Kernel:
         options = self._options
@@ -173,7 +180,7 @@ class Session:
         skip = list(skip)
         if skip:
             args += ["--skip-file", "/agent.skip"]
-        return initramfs.build(self._agent, args, skip, self._modules)
+        return initramfs.build(self._agent, args, skip, self._modules, self._agent32)
 
     def dry_run(self) -> None:
         kvm = self._options.accel == "kvm" and self.use_kvm()
