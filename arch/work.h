@@ -32,6 +32,12 @@ void pv_probe_other(void);
 
 /* The time stamp counter; 0 where user space has none. */
 unsigned long long pv_arch_tsc(void);
+/*
+ * Reads a counter as user space may: `index` is perf_event_mmap_page.index, not 0. The instruction
+ * traps (SIGILL, SIGSEGV) where the kernel does not allow it. False: this ISA has none that is
+ * known here.
+ */
+int pv_arch_counter(unsigned int index, unsigned long long *value);
 /* This CPU in words: vendor, family, model, name, as far as the ISA tells user space. */
 void pv_arch_cpu(char *buf, unsigned long size);
 

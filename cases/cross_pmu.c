@@ -196,13 +196,15 @@ PV_CASE(cross_pmu, backwards, .pmu = "perf", .each = "word[self,child,cpu]", .ne
 	all_leaders(t, true);
 }
 
-PV_CASE(cross_pmu, toggled, .pmu = "perf", .needs = "root", .proof = "kernel",
+PV_CASE(cross_pmu, toggled, .pmu = "perf", .each = "word[at-once,after-switch]", .needs = "root",
+	.proof = "kernel",
 	.about =
 		"a member of any PMU can be switched off and on while its group of all PMUs counts on")
 {
 	const struct pv_event_desc *e[NR];
 	struct pv_ev *ev[NR] = {NULL}, *lead;
 	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "sw", "dummy"));
+	struct timespec ts = {0, 100000};
 	uint64_t wrong = 0, moved = 0, members = 0, before[NR] = {0};
 
 	for (size_t i = 0; i < NR; i++)
@@ -230,6 +232,9 @@ PV_CASE(cross_pmu, toggled, .pmu = "perf", .needs = "root", .proof = "kernel",
 		for (size_t i = 0; i < NR; i++)
 			at[i] = ev[i] ? pv_read(t, ev[i]).value : 0;
 		pv_ioctl(ev[off], PERF_EVENT_IOC_ENABLE, 0);
+		/* The task's events all go off and on again with a context switch. */
+		if (!strcmp(pv_word(t), "after-switch"))
+			nanosleep(&ts, NULL);
 		moved += at[off] != before[off];
 		for (size_t i = 0; i < NR; i++) {
 			if (!ev[i] || i == off)

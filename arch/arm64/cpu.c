@@ -23,3 +23,29 @@ void pv_arch_cpu(char *buf, unsigned long size)
 	midr[strcspn(midr, "\n")] = 0;
 	snprintf(buf, size, "arm64 MIDR_EL1 %s", midr[0] ? midr : "unknown");
 }
+
+#define READ(n)                                                                                    \
+	case n:                                                                                    \
+		asm volatile("mrs %0, pmevcntr" #n "_el0" : "=r"(*value));                         \
+		return 1;
+
+/* Index 32 is the cycle counter, 1 + n event counter n (drivers/perf/arm_pmuv3.c). */
+int pv_arch_counter(unsigned int index, unsigned long long *value)
+{
+	asm volatile("isb" ::: "memory");
+	switch (index - 1) {
+		READ(0)
+		READ(1)
+		READ(2)
+		READ(3)
+		READ(4)
+		READ(5)
+		READ(6)
+		READ(7)
+	case 31:
+		asm volatile("mrs %0, pmccntr_el0" : "=r"(*value));
+		return 1;
+	}
+	*value = 0;
+	return 0;
+}

@@ -15,3 +15,10 @@ void pv_arch_cpu(char *buf, unsigned long size)
 
 	snprintf(buf, size, "%s", uname(&u) ? "unknown" : u.machine);
 }
+
+int pv_arch_counter(unsigned int index, unsigned long long *value)
+{
+	(void)index;
+	*value = 0;
+	return 0;
+}

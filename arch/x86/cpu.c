@@ -25,3 +25,9 @@ void pv_arch_cpu(char *buf, unsigned long size)
 	snprintf(buf, size, "%s family %d model %d stepping %d, %s (%s)", id.vendor_str,
 		 id.ext_family, id.ext_model, id.stepping, id.brand_str, id.cpu_codename);
 }
+
+int pv_arch_counter(unsigned int index, unsigned long long *value)
+{
+	*value = __rdpmc(index - 1);
+	return 1;
+}
