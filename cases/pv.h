@@ -319,6 +319,22 @@ void pv_move(struct pv_test *t, int cpu);
 int pv_other_cpu(struct pv_test *t);
 /* Returns when that task sleeps: a held child then stands until pv_go(), and its events with it. */
 void pv_wait_asleep(struct pv_test *t, pid_t pid);
+/* ---- faults with known addresses, comms of known sizes: what fills a ring record by record ---- */
+/*
+ * A page-faults event of this thread in user mode, period 1, disabled. Each touch
+ * of a fresh page below gives one sample, whose ADDR is the page's address.
+ */
+struct perf_event_attr pv_faults_attr(struct pv_test *t, uint64_t sample_type);
+/* n pages of memory that nobody has touched, the way to touch them has been gone once. */
+char *pv_faults(struct pv_test *t, size_t n);
+/* Touches pages[first] .. pages[first + n - 1], in this order. */
+void pv_fault(char *pages, size_t first, size_t n);
+/* An event that says COMM when this thread is named, enabled from the start. */
+struct perf_event_attr pv_comm_attr(struct pv_test *t);
+/* Names this thread n times: n records of 24 bytes (and what sample_id_all adds). */
+void pv_comm(uint64_t n);
+/* mmap(2) with this protection, 1 + data_pages pages, MAP_SHARED; the caller reads it by itself. */
+void *pv_ring_view(struct pv_test *t, struct pv_ev *ev, unsigned int data_pages, int prot);
 
 /* ---- files and knobs ---- */
 /* Whole text of a file without the last newline; returns length or -errno. */
