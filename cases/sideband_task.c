@@ -269,14 +269,17 @@ static void leave_orphan(struct pv_test *t, void *arg)
 {
 	struct family *f = arg;
 	int hold[2];
+	pid_t pid;
 	char byte;
 
 	if (pipe(hold))
 		pv_error(t, PV_BROKEN_SETUP, "no pipe");
 	f->child = getpid();
-	f->grandchild = fork();
-	if (f->grandchild)
+	pid = fork();
+	if (pid) {
+		f->grandchild = pid;
 		return;
+	}
 	close(hold[1]);
 	if (read(hold[0], &byte, 1)) /* ends with the last writer, our parent */
 		_exit(1);
