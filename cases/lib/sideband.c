@@ -78,6 +78,19 @@ struct pv_ev *sb_open_self(struct pv_test *t, const struct perf_event_attr *attr
 	return sb_open(t, attr, 0, pv_cpu(t));
 }
 
+bool sb_since_6_12(struct pv_test *t)
+{
+	struct perf_event_attr attr = pv_dummy;
+	int fd;
+
+	attr.inherit = 1;
+	attr.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_READ;
+	fd = pv_try_open(t, &attr, 0, -1, -1, 0);
+	if (fd >= 0)
+		pv_sys_close(fd);
+	return fd >= 0;
+}
+
 uint32_t sb_u32(const struct sb_rec *r, size_t offset)
 {
 	uint32_t v = 0;

@@ -49,6 +49,9 @@ struct perf_event_attr sb_attr(void);
 struct pv_ev *sb_open(struct pv_test *t, const struct perf_event_attr *attr, pid_t pid, int cpu);
 /* The case's own process, on the CPU it is pinned to (an inherited event with a ring needs one). */
 struct pv_ev *sb_open_self(struct pv_test *t, const struct perf_event_attr *attr);
+/* Linux 6.12 or later, known by a refusal that ended there. Build ids are read from any page of a
+ * file, and every piece of the heap is called so, only since then. */
+bool sb_since_6_12(struct pv_test *t);
 /* Empties the ring; judges what holds for every record: its trailer, order of time, and nothing
  * lost. The log lives until the case ends. */
 struct sb_log *sb_take(struct pv_test *t, struct pv_ev *ev);
