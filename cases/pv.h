@@ -335,6 +335,71 @@ struct perf_event_attr pv_comm_attr(struct pv_test *t);
 void pv_comm(uint64_t n);
 /* mmap(2) with this protection, 1 + data_pages pages, MAP_SHARED; the caller reads it by itself. */
 void *pv_ring_view(struct pv_test *t, struct pv_ev *ev, unsigned int data_pages, int prot);
+/* ---- actors: tasks that do one thing at a time, as they are told ---- */
+/*
+ * Each serves a socket of its own: it does nothing, and calls no getppid, but what
+ * pv_act() asks for; pv_act() returns when it is done. An actor that executes
+ * this program again (PV_ACT_EXEC) goes on serving.
+ */
+enum pv_act {
+	PV_ACT_NONE,        /* answers: it runs, and has come back from whatever it did */
+	PV_ACT_CALLS,       /* arg calls of getppid */
+	PV_ACT_TARGET,      /* arg calls of pv_probe_target */
+	PV_ACT_SPIN,        /* arg microseconds of CPU time */
+	PV_ACT_TOUCH,       /* arg fresh pages */
+	PV_ACT_HOLD,        /* arg fresh pages that stay mapped and touched */
+	PV_ACT_VFORK,       /* a vfork() child makes arg calls of getppid and ends */
+	PV_ACT_EXEC,        /* this program again, or its copy at text; only then it answers */
+	PV_ACT_EXIT,        /* its process ends; no answer */
+	PV_ACT_EXIT_THREAD, /* it alone ends; no answer */
+	PV_ACT_UID,         /* becomes user arg, without any capability, but may be traced */
+	PV_ACT_EUID,        /* tells its effective user */
+	PV_ACT_DUMPABLE,    /* prctl PR_SET_DUMPABLE */
+	PV_ACT_EVENTS,      /* prctl PR_TASK_PERF_EVENTS_ENABLE or, with arg 0, _DISABLE */
+	PV_ACT_FD,          /* fcntl F_GETFD of fd arg: 0 or FD_CLOEXEC, or -errno */
+	PV_ACT_WRITE,       /* "0" into the file text: 0 or -errno */
+	PV_ACT_OPEN,        /* a running event of attr pv_act_attr on pid arg: its fd or -errno */
+	PV_ACT_IOCTL,       /* request text[0] of the toggles on fd arg: 0 or -errno */
+	PV_ACT_READ,        /* the first word that fd arg reads, or -errno */
+	PV_ACT_SEND,        /* hands fd arg back over the socket: the caller's fd */
+	PV_ACT_CLOSE,       /* closes fd arg */
+	PV_ACT_SLOTS,       /* pv_bp_slots() of itself */
+};
+struct pv_actor {
+	int slot;
+	pid_t pid, tid; /* of the last answer */
+	pid_t reaper;   /* whose child it is; 0: a thread */
+};
+/* A child of this task; by fork of another actor; a thread of another actor. Ready to be told. */
+struct pv_actor *pv_actor(struct pv_test *t);
+struct pv_actor *pv_actor_fork(struct pv_test *t, struct pv_actor *parent);
+struct pv_actor *pv_actor_thread(struct pv_test *t, struct pv_actor *parent);
+/* By clone(2) with these flags (CLONE_CLEAR_SIGHAND too), own stack where CLONE_VM. */
+struct pv_actor *pv_actor_clone(struct pv_test *t, struct pv_actor *parent, uint64_t flags);
+long pv_act(struct pv_test *t, struct pv_actor *a, enum pv_act act, long arg);
+long pv_act_text(struct pv_test *t, struct pv_actor *a, enum pv_act act, long arg,
+		 const char *text);
+/* As pv_act_text, and returns at once; pv_act_done() waits for the answer. */
+void pv_act_start(struct pv_test *t, struct pv_actor *a, enum pv_act act, long arg);
+long pv_act_done(struct pv_test *t, struct pv_actor *a);
+/* What PV_ACT_OPEN opens: set it before the actor is made. */
+extern struct perf_event_attr pv_act_attr;
+/* Ends it (EXIT) and waits until its events have been taken off. */
+void pv_actor_end(struct pv_test *t, struct pv_actor *a);
+/* Waits for one that ends by itself. */
+void pv_actor_wait(struct pv_test *t, struct pv_actor *a);
+/* How many breakpoints on instructions can be opened for that task now. */
+unsigned int pv_bp_slots(pid_t pid);
+/* The tracepoint of getppid, whose calls nobody makes but the workload. */
+struct perf_event_attr pv_calls_attr(struct pv_test *t);
+void pv_calls(uint64_t n);
+/* read(2) of the event's fd: bytes or -errno. */
+long pv_read_raw(struct pv_ev *ev, void *buf, size_t size);
+/* From here on that task and its children (not theirs) keep their own inherited events; else equal
+ * contexts change hands at a switch, and the event itself may be in any of the tasks. */
+void pv_tell_apart(struct pv_test *t, pid_t pid);
+/* Bytes of a record behind its header at `offset`. */
+#define PV_WORD(rec, offset) (*(const uint64_t *)((rec)->body + (offset)))
 
 /* ---- files and knobs ---- */
 /* Whole text of a file without the last newline; returns length or -errno. */
