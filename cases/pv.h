@@ -363,7 +363,7 @@ enum pv_act {
 	PV_ACT_READ,        /* the first word that fd arg reads, or -errno */
 	PV_ACT_SEND,        /* hands fd arg back over the socket: the caller's fd */
 	PV_ACT_CLOSE,       /* closes fd arg */
-	PV_ACT_SLOTS,       /* pv_bp_slots() of itself */
+	PV_ACT_SLOTS,       /* pv_exec_slots() of itself */
 };
 struct pv_actor {
 	int slot;
@@ -389,7 +389,7 @@ void pv_actor_end(struct pv_test *t, struct pv_actor *a);
 /* Waits for one that ends by itself. */
 void pv_actor_wait(struct pv_test *t, struct pv_actor *a);
 /* How many breakpoints on instructions can be opened for that task now. */
-unsigned int pv_bp_slots(pid_t pid);
+unsigned int pv_exec_slots(pid_t pid);
 /* The tracepoint of getppid, whose calls nobody makes but the workload. */
 struct perf_event_attr pv_calls_attr(struct pv_test *t);
 void pv_calls(uint64_t n);

@@ -255,7 +255,7 @@ static long obey(int slot, const struct order *o)
 	case PV_ACT_CLOSE:
 		return error(close(o->arg));
 	case PV_ACT_SLOTS:
-		return pv_bp_slots(0);
+		return pv_exec_slots(0);
 	case ACT_BIRTH:
 		return birth(o->arg, o->text);
 	}
@@ -437,7 +437,7 @@ void pv_actor_end(struct pv_test *t, struct pv_actor *a)
 	pv_actor_wait(t, a);
 }
 
-unsigned int pv_bp_slots(pid_t pid)
+unsigned int pv_exec_slots(pid_t pid)
 {
 	struct perf_event_attr attr = {.type = PERF_TYPE_BREAKPOINT,
 				       .size = sizeof(attr),
