@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import debget
@@ -67,8 +67,11 @@ def _key(source: Source, arch: str, files: dict[str, str]) -> str:
 class KernelBuild:
     def __init__(self, source: Source, arch: str, jobs: int, say: debget.Say) -> None:
         self.source, self.arch, self.jobs, self.say = source, arch, jobs, say
-        self.out = source.root / f"build-{arch}"
-        self.log = source.root / f"build-{arch}.log"
+        # A directory for each configuration: branches that differ in it would build all in turns.
+        config = "\0".join(path.read_text() for path in _fragments(arch))
+        name = f"build-{arch}-{hashlib.sha256(config.encode()).hexdigest()[:8]}"
+        self.out = source.root / name
+        self.log = source.root / f"{name}.log"
 
     def _make(self, *targets: str, env: dict[str, str] | None = None) -> None:
         argv = ["make", "-C", str(self.source.tree), f"O={self.out}", f"ARCH={KARCH[self.arch]}",
@@ -108,15 +111,28 @@ class KernelBuild:
                                      "depends on in the kernel's Kconfig, or remove it")
         stamp.write_text(wanted)
 
+    def _place(self, files: dict[str, str]) -> Path:
+        final = self.source.root / "images" / f"{self.arch}-{_key(self.source, self.arch, files)}"
+        return final / Path(IMAGE[self.arch]).name
+
+    def kept_image(self, switches: list[Switch]) -> Path | None:
+        """The kernel with these switches if it is in the cache. Needs no lock."""
+        if not self.source.there():
+            return None
+        result = self._place(edited_files(self.source, switches))
+        if not result.exists():
+            return None
+        os.utime(result.parent)
+        return result
+
     def image(self, switches: list[Switch]) -> Path:
         """The kernel with these switches: out of the cache, or built now."""
+        kept = self.kept_image(switches)
+        if kept:
+            return kept
         files = edited_files(self.source, switches)
-        directory = self.source.root / "images"
-        final = directory / f"{self.arch}-{_key(self.source, self.arch, files)}"
-        result = final / Path(IMAGE[self.arch]).name
-        if result.exists():
-            os.utime(final)
-            return result
+        result = self._place(files)
+        final, directory = result.parent, result.parent.parent
         start = time.monotonic()
         self.source.write(files)
         self.configure()
@@ -160,8 +176,12 @@ def opened_source(say: debget.Say) -> Iterator[Source]:
         yield source
 
 
-def build(arches: Iterable[str], switches: list[Switch], jobs: int,
+def build(arches: Sequence[str], switches: list[Switch], jobs: int,
           say: debget.Say = debget.say_stderr) -> dict[str, Path]:
     """Image files by architecture. One caller at a time."""
+    source = Source(debget.cache_root() / "broken-kernels")
+    kept = {arch: KernelBuild(source, arch, jobs, say).kept_image(switches) for arch in arches}
+    if all(kept.values()):
+        return {arch: image for arch, image in kept.items() if image}
     with opened_source(say) as source:
         return {arch: KernelBuild(source, arch, jobs, say).image(switches) for arch in arches}

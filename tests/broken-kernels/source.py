@@ -46,9 +46,12 @@ class Source:
     def version(self) -> str:
         return self._version.read_text().strip()
 
+    def there(self) -> bool:
+        return self.tree.exists() and self._version.exists()
+
     def fetch(self, say: debget.Say) -> None:
         """Does nothing when it is there; to have a newer one, remove the directory."""
-        if self.tree.exists() and self._version.exists():
+        if self.there():
             return
         with debget.scratch(self.root) as tmp:
             deb = self._download(tmp, say)
