@@ -92,7 +92,7 @@ PV_CASE(clockid, bracket, .pmu = "sw breakpoint tracepoint kprobe pmuv3",
 	for (int i = 0; i < ROUNDS; i++) {
 		before = now(clocks[c].id);
 		pv_enable(t, ev);
-		for (int k = 0; k < 500 && pv_ring_page(ev)->data_tail == pv_ring_head(ev); k++)
+		for (int k = 0; k < 20000 && pv_ring_page(ev)->data_tail == pv_ring_head(ev); k++)
 			pv_work(t, pv_work_some(e) / 20 + 1);
 		pv_disable(t, ev);
 		after = now(clocks[c].id);
