@@ -149,7 +149,8 @@ static void provoke(struct pv_test *t, struct known *k, struct pv_sample *s)
 	pv_ioctl(k->ev, PERF_EVENT_IOC_ID, (unsigned long)&k->id);
 	k->before = monotonic();
 	pv_enable(t, k->ev);
-	for (int i = 0; i < 500 && !got; i++) {
+	/* Each is a sample, or 50 us: on a loaded emulator a timer may be late by many. */
+	for (int i = 0; i < 20000 && !got; i++) {
 		one_unit(t, (char *)(uintptr_t)k->addr);
 		got = pv_ring_head(k->ev);
 	}
@@ -278,7 +279,8 @@ static bool right_intr_regs(struct pv_test *t, const struct known *k, const stru
 	if (from_user())
 		return right_user_regs(t, r, s);
 #if defined(__arm__)
-	/* A 64-bit kernel's own registers under a 32-bit task's numbers: x13 is no stack pointer. */
+	/* A 64-bit kernel's own registers under a 32-bit task's numbers: x13 is no stack pointer.
+	 */
 	return r->abi == pv_regs_abi;
 #endif
 	return r->abi == pv_regs_abi && pv_reg(t, r, pv_reg_ip) >= PV_KERNEL_HALF &&

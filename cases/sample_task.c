@@ -71,6 +71,8 @@ static struct seen take_all(struct pv_test *t, struct pv_ev *ev)
 		x.id = s.id;
 		x.stream_id = s.stream_id;
 		x.value = s.read.member[0].value;
+		if (s.read.nr)
+			x.mixed += s.read.member[0].id != s.id;
 	}
 	return x;
 }
@@ -165,10 +167,12 @@ PV_CASE(sample_task, inherited_read, .pmu = "tracepoint", .needs = "tracefs",
 	x = take_all(t, ev);
 	pv_expect_eq(t, "samples of the child", x.nr, 3);
 	pv_expect_eq(t, "the child's count", x.value, 3);
+	pv_expect_eq(t, "ids in the child's READ that are not the event's", x.mixed, 0);
 	n = 2;
 	calls(t, &n);
 	x = take_all(t, ev);
 	pv_expect_eq(t, "our count behind it", x.value, 7);
+	pv_expect_eq(t, "ids in READ that are not the event's", x.mixed, 0);
 }
 
 /* ---- PID namespaces: pids are those that the opener knows ---- */
