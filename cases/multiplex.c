@@ -186,12 +186,12 @@ PV_CASE(multiplex, interval, .pmu = "pmuv3", .each = "n[1,16]", .needs = "root",
 }
 
 /* Two groups that do not fit together. */
-PV_CASE(multiplex, groups, .pmu = "pmuv3", .each = "word[flexible,exclusive]", .needs = "root",
-	.proof = "kernel",
+PV_CASE(multiplex, groups, .pmu = "pmuv3", .each = "word[flexible,exclusive,exclusive-second]",
+	.needs = "root", .proof = "kernel",
 	.about =
 		"a group is on with all of its members or not at all, and one of two that do not fit together is always on")
 {
-	bool exclusive = !strcmp(pv_word(t), "exclusive");
+	bool exclusive = strcmp(pv_word(t), "flexible"), both = !strcmp(pv_word(t), "exclusive");
 	int size = exclusive ? 2 : counters(t) - 2, partial = 0, unequal = 0;
 	struct pv_ev *ev[2 * MAX_EVENTS] = {NULL}, *leader[2] = {NULL};
 	uint64_t ns = length(t, 20);
@@ -203,7 +203,7 @@ PV_CASE(multiplex, groups, .pmu = "pmuv3", .each = "word[flexible,exclusive]", .
 	for (int k = 0; k < 2; k++) {
 		for (int i = 0; i < size; i++)
 			ev[k * size + i] = open_for(t, child, -1, i ? ev[k * size] : NULL, false,
-						    exclusive && !i);
+						    exclusive && !i && (k || both));
 		leader[k] = ev[k * size];
 	}
 	finish(t, child, leader, 2);

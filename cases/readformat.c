@@ -319,7 +319,8 @@ PV_CASE(readformat, inherited, .pmu = "perf", .needs = "tracefs", .proof = "kern
 {
 	const struct pv_event_desc *e = pv_find_event(t, "tracepoint", "sys_enter_getppid");
 	struct perf_event_attr attr = pv_attr(t, e);
-	uint64_t units[2] = {7, 9}, id;
+	uint64_t units[2] = {7, 9}, none = 0, id;
+	pid_t living;
 	struct pv_count one, own;
 	struct pv_ev *ev[3];
 	struct pv_group g;
@@ -336,6 +337,7 @@ PV_CASE(readformat, inherited, .pmu = "perf", .needs = "tracefs", .proof = "kern
 	own = pv_read(t, ev[0]);
 	for (int i = 0; i < 2; i++)
 		pv_wait(t, pv_fork(t, work_and_stay, &units[i]));
+	living = pv_fork_held(t, work_and_stay, &none);
 	pv_ioctl(ev[0], PERF_EVENT_IOC_DISABLE, PERF_IOC_FLAG_GROUP);
 	pv_read_group(t, ev[0], &g);
 	pv_expect_eq(t, "members", g.nr, 3);
@@ -357,4 +359,6 @@ PV_CASE(readformat, inherited, .pmu = "perf", .needs = "tracefs", .proof = "kern
 	/* Software events: on whenever they are enabled, in the children too. */
 	pv_expect(t, "time running is time enabled", g.running == g.enabled && g.enabled);
 	pv_expect(t, "times grew with the children", g.enabled > own.enabled);
+	pv_go(t, living);
+	pv_wait(t, living);
 }

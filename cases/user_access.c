@@ -370,6 +370,8 @@ PV_CASE(user_access, multiplexed, .pmu = "pmuv3", .needs = "root", .proof = "ker
 	struct pv_ev *ev[33] = {NULL};
 	unsigned int nr = pv_pmu(t)->counters + 1, looks = 0;
 	uint64_t wrong = 0, twice = 0, outside = 0;
+	struct pv_count c;
+	struct page last;
 
 	allow(t, "1");
 	for (unsigned int i = 0; i < nr; i++) {
@@ -406,6 +408,12 @@ PV_CASE(user_access, multiplexed, .pmu = "pmuv3", .needs = "root", .proof = "ker
 		if (self_read(t, ev[i], &count))
 			outside += count < before || count > pv_read(t, ev[i]).value;
 	}
+	pv_disable(t, ev[0]);
+	pv_ioctl(ev[0], PERF_EVENT_IOC_RESET, 0); /* writes the page */
+	last = look(t, ev[0]);
+	c = pv_read(t, ev[0]);
+	pv_expect(t, "times of one that had to wait",
+		  last.enabled == c.enabled && last.running == c.running && c.running < c.enabled);
 	pv_expect_in(t, "looks", looks, 1, 40);
 	pv_expect_eq(t, "looks with not exactly one without an index", wrong, 0);
 	pv_expect_eq(t, "indices twice", twice, 0);
