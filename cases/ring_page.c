@@ -93,8 +93,9 @@ PV_CASE(control, times, .pmu = "perf", .proof = "kernel",
 	after = pv_read(t, ev);
 	pv_expect_in(t, "time_enabled after ENABLE", c->time_enabled, before.enabled,
 		     after.enabled);
+	/* What a read says of time_running begins with the context's last update in Linux 6.1. */
 	pv_expect_in(t, "time_running after ENABLE", c->time_running, before.running,
-		     after.running);
+		     c->time_enabled);
 	pv_expect_eq(t, "offset after ENABLE", c->offset, 3);
 	pv_fault(faults, 3, 2);
 	lock = lock_of(ev);
@@ -108,7 +109,8 @@ PV_CASE(control, times, .pmu = "perf", .proof = "kernel",
 	pv_enable(t, ev);
 	after = pv_read(t, ev);
 	pv_expect_in(t, "time_enabled in the end", c->time_enabled, before.enabled, after.enabled);
-	pv_expect_in(t, "time_running in the end", c->time_running, before.running, after.running);
+	pv_expect_in(t, "time_running in the end", c->time_running, before.running,
+		     c->time_enabled);
 	pv_expect_eq(t, "index of a software event", c->index, 0);
 	expect_even(t, ev);
 }
@@ -156,12 +158,13 @@ static struct budget become_user(struct pv_test *t)
 		  sysconf(_SC_NPROCESSORS_ONLN);
 	if ((int64_t)knob(t, "/proc/sys/kernel/perf_event_paranoid") < 0)
 		pv_skip(t, PV_ABSENT, "kernel.perf_event_paranoid is below 0: rings cost nothing");
+	/* The last is a control page alone: the step over the end is of one page. */
 	for (rest = b.limit; rest && b.n < FILLERS; b.n++) {
 		size_t pages = 1;
 
-		while (rest > 2 && 2 * pages + 1 <= rest && pages < 512)
+		while (2 * pages + 2 <= rest && pages < 512)
 			pages *= 2;
-		b.pages[b.n] = rest >= 2 ? pages + 1 : 1;
+		b.pages[b.n] = rest >= 3 ? pages + 1 : 1;
 		rest -= b.pages[b.n];
 		b.filler[b.n] = pv_open(t, &attr, 0, -1, NULL, 0);
 	}
