@@ -280,9 +280,10 @@ PV_CASE(wakeup, sleeper_hup, .pmu = "perf", .each = "word[poll,epoll]", .proof =
 
 	pv_ring_map(t, ev, 1);
 	pv_expect_eq(t, "poll while it lives", pv_poll(ev, 0), 0);
+	if (!strcmp(pv_word(t), "epoll"))
+		epoll_fd = open_epoll(t, ev);
 	pv_go(t, child);
-	pv_expect_eq(t, "woken by", sleep_on(t, ev, !strcmp(pv_word(t), "epoll"), &ms) & POLLHUP,
-		     POLLHUP);
+	pv_expect_eq(t, "woken by", sleep_on(ev, epoll_fd, &ms) & POLLHUP, POLLHUP);
 	pv_expect(t, "woken before the timeout", ms < PATIENCE);
 	pv_wait(t, child);
 	pv_expect_eq(t, "poll after its end", pv_poll(ev, 0), POLLHUP);
