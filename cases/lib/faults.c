@@ -22,8 +22,14 @@ struct perf_event_attr pv_faults_attr(struct pv_test *t, uint64_t sample_type)
 char *pv_faults(struct pv_test *t, size_t n)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
-	char *p = mmap(NULL, (n + 1) * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		       -1, 0);
+	static bool here;
+	char *p;
+
+	/* What the program already has shall not fault in between; best effort without root. */
+	if (!here)
+		mlockall(MCL_CURRENT);
+	here = true;
+	p = mmap(NULL, (n + 1) * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
 		pv_error(t, PV_BROKEN_SETUP, "mmap of %zu pages: %s", n, strerrorname_np(errno));
