@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <linux/hw_breakpoint.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,7 @@ PV_CASE(sideband, only,
 	struct pv_ev *own, *inherited, *cpu, *off, *theirs;
 	pid_t held, pid;
 
+	held = pv_fork_held(t, wait_for_nothing, NULL); /* before there is an event to inherit */
 	set_bit(&attr, pv_word(t));
 	own = sb_open(t, &attr, 0, -1);
 	other = attr;
@@ -168,7 +170,6 @@ PV_CASE(sideband, only,
 	set_bit(&other, "all");
 	other.inherit = 0;
 	off = sb_open(t, &other, 0, -1);
-	held = pv_fork_held(t, wait_for_nothing, NULL);
 	theirs = sb_open(t, &other, held, -1);
 	/* mmap2 alone turns no map record on, it only gives them their form */
 	helper.mmap = 1;
@@ -194,6 +195,67 @@ PV_CASE(sideband, only,
 		     sb_count(sb_take(t, theirs), 0, getpid()), 0);
 	pv_go(t, held);
 	pv_wait(t, held);
+}
+
+/* A thread that is not its process's first. */
+struct worker {
+	struct pv_test *t;
+	pid_t tid;
+	struct pv_ev *ev;
+};
+
+static void *work_in_thread(void *arg)
+{
+	struct perf_event_attr attr = sb_attr();
+	struct worker *w = arg;
+
+	w->tid = gettid();
+	attr.mmap = 1;
+	attr.mmap2 = 1;
+	attr.comm = 1;
+	attr.namespaces = pv_sys_privileged();
+	w->ev = sb_open(w->t, &attr, 0, -1);
+	pv_enable(w->t, w->ev);
+	set_name("worker");
+	map_page(PROT_READ | PROT_EXEC);
+	if (attr.namespaces && unshare(CLONE_NEWUTS))
+		pv_message(w->t, "unshare: %s", strerrorname_np(errno));
+	pv_disable(w->t, w->ev);
+	return NULL;
+}
+
+PV_CASE(sideband, thread, .pmu = "perf", .proof = "kernel",
+	.about =
+		"records of a thread name its process and itself; the process's event has none of them")
+{
+	struct perf_event_attr attr = sb_attr();
+	struct worker w = {.t = t};
+	struct sb_who who;
+	struct pv_ev *ours;
+	struct sb_log *log;
+	pthread_t thread;
+
+	attr.mmap = 1;
+	attr.comm = 1;
+	ours = sb_open(t, &attr, 0, -1);
+	if (pthread_create(&thread, NULL, work_in_thread, &w))
+		pv_error(t, PV_BROKEN_SETUP, "no thread");
+	pv_enable(t, ours);
+	pthread_join(thread, NULL);
+	pv_disable(t, ours);
+	pv_expect_eq(t, "records of the first thread", sb_take(t, ours)->n, 0);
+	log = sb_take(t, w.ev);
+	who = (struct sb_who){getpid(), w.tid};
+	pv_expect_in(t, "records", log->n, 2, 3);
+	for (unsigned int i = 0; i < log->n; i++) {
+		const struct sb_rec *r = &log->rec[i];
+		struct sb_check c =
+			sb_begin(t, "record of a thread", log, r, r->type, r->misc, r->len, &who);
+
+		sb_is(&c, "pid", sb_u32(r, 0), (uint32_t)getpid());
+		sb_is(&c, "tid", sb_u32(r, 4), (uint32_t)w.tid);
+		sb_end(&c);
+	}
 }
 
 PV_CASE(sideband, rings, .pmu = "perf", .proof = "kernel",
