@@ -4,6 +4,7 @@
  * next and who was before. perf_event_switch() of kernel/events/core.c.
  */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -135,19 +136,34 @@ PV_CASE(sideband, switch_preempt, .pmu = "perf", .proof = "kernel",
 /* Two tasks on one CPU that wake one another in turn through two pipes. */
 struct ball {
 	int to[2], from[2];
+	uint32_t *shared; /* process and thread id of the other side */
 };
 
 #define THROWS 10
 
-static void throw_back(struct pv_test *t, void *arg)
+static void *throw_back(void *arg)
 {
 	struct ball *b = arg;
 	char byte;
 
+	b->shared[1] = gettid();
 	for (int i = 0; i < THROWS; i++) {
 		if (read(b->to[0], &byte, 1) != 1 || write(b->from[1], "", 1) != 1)
-			pv_error(t, PV_BROKEN_SETUP, "a pipe broke");
+			return b;
 	}
+	return NULL;
+}
+
+/* Plays with a thread that is not the first one of its process. */
+static void player(struct pv_test *t, void *arg)
+{
+	pthread_t thread;
+	void *broken = arg;
+
+	((struct ball *)arg)->shared[0] = getpid();
+	if (pthread_create(&thread, NULL, throw_back, arg) || pthread_join(thread, &broken) ||
+	    broken)
+		pv_error(t, PV_BROKEN_SETUP, "a pipe broke");
 }
 
 PV_CASE(sideband, switch_cpu, .pmu = "perf", .proof = "kernel",
@@ -163,11 +179,12 @@ PV_CASE(sideband, switch_cpu, .pmu = "perf", .proof = "kernel",
 	pid_t pid;
 	char byte;
 
-	if (pipe(ball.to) || pipe(ball.from))
+	ball.shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (ball.shared == MAP_FAILED || pipe(ball.to) || pipe(ball.from))
 		pv_error(t, PV_BROKEN_SETUP, "no pipe");
 	attr.context_switch = 1;
 	ev = sb_open(t, &attr, -1, pv_cpu(t));
-	pid = pv_fork_held(t, throw_back, &ball);
+	pid = pv_fork_held(t, player, &ball);
 	nap();
 	pv_enable(t, ev);
 	pv_go(t, pid);
@@ -195,16 +212,15 @@ PV_CASE(sideband, switch_cpu, .pmu = "perf", .proof = "kernel",
 			last_out = r->tid;
 			named = next_tid;
 			mine += r->tid == me;
-			theirs += r->tid == (uint32_t)pid;
+			theirs += r->tid == ball.shared[1];
 		} else if (r->tid != named || next_tid != last_out) {
 			/* a thread that has ended in between has no number left: -1 */
 			broken += r->tid != named || next_tid != UINT32_MAX;
 			pv_message(t, "record %u: %u is in after %u, but %u said %u is next", i,
 				   r->tid, next_tid, last_out, named);
 		}
-		/* processes of one thread: the two we know */
-		if (next_tid == me || next_tid == (uint32_t)pid)
-			wrong += next_pid != next_tid;
+		if (next_tid == me || next_tid == ball.shared[1])
+			wrong += next_pid != (next_tid == me ? me : ball.shared[0]);
 	}
 	pv_expect_eq(t, "records that are not as they must be", wrong, 0);
 	pv_expect_eq(t, "pairs that do not name one another", broken, 0);
