@@ -274,7 +274,8 @@ enum pv_act {
 	PV_ACT_TOUCH,       /* arg fresh pages */
 	PV_ACT_HOLD,        /* arg fresh pages that stay mapped and touched */
 	PV_ACT_VFORK,       /* a vfork() child makes arg calls of getppid and ends */
-	PV_ACT_EXEC,        /* this program again, or its copy at text; only then it answers */
+	PV_ACT_EXEC,        /* after arg us of CPU time this program again, or its copy at text;
+			     * only then it answers */
 	PV_ACT_EXIT,        /* its process ends; no answer */
 	PV_ACT_EXIT_THREAD, /* it alone ends; no answer */
 	PV_ACT_UID,         /* becomes user arg, without any capability, but may be traced */

@@ -225,6 +225,7 @@ static long obey(int slot, const struct order *o)
 	case PV_ACT_VFORK:
 		return vfork_calls(o->arg);
 	case PV_ACT_EXEC:
+		pv_sys_work(PV_WORK_SPIN, o->arg, NULL, 0);
 		return exec_again(slot, o->text);
 	case PV_ACT_EXIT:
 		syscall(SYS_exit_group, 0);
