@@ -207,6 +207,7 @@ PV_CASE(inherit, times, .pmu = "tracepoint", .needs = "tracefs", .proof = "kerne
 		sum.enabled += c.enabled;
 		sum.running += c.running;
 	}
+	pv_act_settle(a[0]);
 	c = pv_read(t, ev);
 	pv_expect_in(t, "time enabled after their end", c.enabled, sum.enabled, UINT64_MAX);
 	pv_expect_in(t, "time running after their end", c.running, sum.running, UINT64_MAX);
