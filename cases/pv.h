@@ -347,9 +347,11 @@ enum pv_act {
 	PV_ACT_TARGET,      /* arg calls of pv_probe_target */
 	PV_ACT_SPIN,        /* arg microseconds of CPU time */
 	PV_ACT_TOUCH,       /* arg fresh pages */
+	PV_ACT_WORK,        /* pv_act_work() */
 	PV_ACT_HOLD,        /* arg fresh pages that stay mapped and touched */
 	PV_ACT_VFORK,       /* a vfork() child makes arg calls of getppid and ends */
-	PV_ACT_EXEC,        /* this program again, or its copy at text; only then it answers */
+	PV_ACT_EXEC,        /* after arg us of CPU time this program again, or its copy at text;
+			     * only then it answers */
 	PV_ACT_EXIT,        /* its process ends; no answer */
 	PV_ACT_EXIT_THREAD, /* it alone ends; no answer */
 	PV_ACT_UID,         /* becomes user arg, without any capability, but may be traced */
@@ -379,6 +381,10 @@ struct pv_actor *pv_actor_clone(struct pv_test *t, struct pv_actor *parent, uint
 long pv_act(struct pv_test *t, struct pv_actor *a, enum pv_act act, long arg);
 long pv_act_text(struct pv_test *t, struct pv_actor *a, enum pv_act act, long arg,
 		 const char *text);
+/* It has answered; returns when it is off its CPU too. */
+void pv_act_settle(struct pv_actor *a);
+/* n units of an event's work; not after an exec. */
+void pv_act_work(struct pv_test *t, struct pv_actor *a, const struct pv_event_desc *e, uint64_t n);
 /* As pv_act_text, and returns at once; pv_act_done() waits for the answer. */
 void pv_act_start(struct pv_test *t, struct pv_actor *a, enum pv_act act, long arg);
 long pv_act_done(struct pv_test *t, struct pv_actor *a);
@@ -400,6 +406,17 @@ long pv_read_raw(struct pv_ev *ev, void *buf, size_t size);
 void pv_tell_apart(struct pv_test *t, pid_t pid);
 /* Bytes of a record behind its header at `offset`. */
 #define PV_WORD(rec, offset) (*(const uint64_t *)((rec)->body + (offset)))
+
+/* ---- control groups (cgroup2) ---- */
+struct pv_cgroup;
+/* A new directory below the root, or below `parent`; skips the case where there is no cgroup2. */
+struct pv_cgroup *pv_cgroup(struct pv_test *t, struct pv_cgroup *parent, const char *name);
+int pv_cgroup_fd(const struct pv_cgroup *g);
+const char *pv_cgroup_procs(const struct pv_cgroup *g); /* path of its cgroup.procs */
+/* Moves a process into it; NULL: into the root. */
+void pv_cgroup_move(struct pv_test *t, struct pv_cgroup *g, pid_t pid);
+/* Removes the directory: 0 or -errno. To be done by the case itself, whoever is in it has ended. */
+long pv_cgroup_remove(struct pv_cgroup *g);
 
 /* ---- files and knobs ---- */
 /* Whole text of a file without the last newline; returns length or -errno. */

@@ -205,6 +205,8 @@ static long read_first(int fd)
 
 static long obey(int slot, const struct order *o)
 {
+	void *e = NULL;
+
 	switch (o->act) {
 	case PV_ACT_NONE:
 		return 0;
@@ -220,11 +222,16 @@ static long obey(int slot, const struct order *o)
 	case PV_ACT_TOUCH:
 		pv_sys_work(PV_WORK_TOUCH, o->arg, NULL, 0);
 		return 0;
+	case PV_ACT_WORK:
+		sscanf(o->text, "%p", &e);
+		pv_work_event(NULL, e, o->arg);
+		return 0;
 	case PV_ACT_HOLD:
 		return hold_pages(o->arg);
 	case PV_ACT_VFORK:
 		return vfork_calls(o->arg);
 	case PV_ACT_EXEC:
+		pv_sys_work(PV_WORK_SPIN, o->arg, NULL, 0);
 		return exec_again(slot, o->text);
 	case PV_ACT_EXIT:
 		syscall(SYS_exit_group, 0);
@@ -431,6 +438,22 @@ void pv_actor_wait(struct pv_test *t, struct pv_actor *a)
 		nanosleep(&nap, NULL);
 }
 
+/* The last steps after its answer: until it sleeps, and a moment for a preemption in the middle. */
+void pv_act_settle(struct pv_actor *a)
+{
+	char path[64], stat[512], *state = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)a->pid, (int)a->tid);
+	for (int i = 0; i < 5000; i++) {
+		if (pv_sys_file_read(path, stat, sizeof(stat)) > 0)
+			state = strrchr(stat, ')');
+		if (!state || state[2] == 'S')
+			break;
+		usleep(100);
+	}
+	usleep(500);
+}
+
 void pv_actor_end(struct pv_test *t, struct pv_actor *a)
 {
 	pv_act(t, a, a->reaper ? PV_ACT_EXIT : PV_ACT_EXIT_THREAD, 0);
@@ -484,4 +507,12 @@ void pv_tell_apart(struct pv_test *t, pid_t pid)
 	struct perf_event_attr attr = pv_dummy;
 
 	pv_open(t, &attr, pid, -1, NULL, 0);
+}
+
+void pv_act_work(struct pv_test *t, struct pv_actor *a, const struct pv_event_desc *e, uint64_t n)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%p", (const void *)e);
+	pv_act_text(t, a, PV_ACT_WORK, n, text);
 }

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Thousands of events, opened, mapped, inherited and closed: afterwards nothing of them is left. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cases/lib/sys.h"
+#include "cases/pv.h"
+
+#define BUDGET_NS 500000000ull
+#define ROUNDS    20000
+/* At least so many, or what a leaking kernel keeps could not be told from what caches keep. */
+#define ENOUGH 400
+
+static uint64_t number_of(const char *path)
+{
+	char text[64] = "";
+
+	return pv_file_read(path, text, sizeof(text)) > 0 ? strtoull(text, NULL, 10) : 0;
+}
+
+static uint64_t open_fds(void)
+{
+	static char names[1024][256];
+
+	return pv_dir_list("/proc/self/fd", names, 1024);
+}
+
+/* Objects in use of a slab cache; 0 where that cannot be read or is merged with another. */
+static uint64_t objects(const char *cache)
+{
+	static char text[262144];
+	unsigned long long active = 0;
+	char *line;
+
+	if (pv_file_read("/proc/slabinfo", text, sizeof(text)) <= 0)
+		return 0;
+	line = strstr(text, cache);
+	if (line && line > text && line[-1] == '\n')
+		sscanf(line + strlen(cache), "%llu", &active);
+	return active;
+}
+
+/* Events are freed behind a grace period. */
+static uint64_t objects_settled(const char *cache, uint64_t limit)
+{
+	uint64_t n = objects(cache);
+
+	for (int i = 0; i < 200 && n > limit; i++) {
+		usleep(10000);
+		n = objects(cache);
+	}
+	return n;
+}
+
+static void close_all(const int *fd, int n)
+{
+	for (int i = 0; i < n; i++)
+		pv_sys_close(fd[i]);
+}
+
+static void one_round(struct pv_test *t, uint64_t i, uint64_t *failed)
+{
+	struct perf_event_attr attr = pv_dummy;
+	size_t page = sysconf(_SC_PAGESIZE);
+	int fd[4], n = 0;
+	void *ring;
+
+	attr.inherit = 1;
+	attr.disabled = i & 1;
+	attr.config = i % 3 == 0 ? PERF_COUNT_SW_TASK_CLOCK : PERF_COUNT_SW_DUMMY;
+	for (n = 0; n < 4; n++) {
+		fd[n] = pv_try_open(t, &attr, 0, pv_cpu(t), n ? fd[0] : -1, 0);
+		if (fd[n] < 0)
+			break;
+	}
+	*failed += n != 4;
+	/* One that is refused when it has been made already. */
+	attr.use_clockid = 1;
+	attr.clockid = 999;
+	*failed += pv_try_open(t, &attr, 0, -1, -1, 0) >= 0;
+	if (i % 16 == 0) {
+		ring = pv_sys_mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_SHARED, fd[0], 0);
+		*failed += pv_is_err(ring);
+		pv_sys_ioctl(fd[1], PERF_EVENT_IOC_SET_OUTPUT, fd[0]);
+		if (!pv_is_err(ring))
+			pv_sys_munmap(ring, 2 * page);
+	}
+	if (i % 64 == 0) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(0);
+		if (i & 64)
+			waitpid(pid, NULL, 0);
+		close_all(fd, n);
+		if (!(i & 64))
+			waitpid(pid, NULL, 0);
+		return;
+	}
+	if (i & 1)
+		close_all(fd, n);
+	while (!(i & 1) && n)
+		pv_sys_close(fd[--n]);
+}
+
+PV_CASE(soak, open_close, .pmu = "perf", .needs = "root", .proof = "kernel",
+	.about =
+		"thousands of groups opened, mapped, inherited and closed leave no fd, no object and "
+		"no taint")
+{
+	uint64_t rounds = 0, failed = 0, start, before, after, fds, taint;
+
+	one_round(t, 0, &failed);
+	fds = open_fds();
+	taint = number_of("/proc/sys/kernel/tainted");
+	before = objects("perf_event ");
+	start = pv_sys_walltime();
+	while (rounds < ROUNDS && (rounds < ENOUGH || pv_sys_walltime() - start < BUDGET_NS))
+		one_round(t, rounds++, &failed);
+	pv_note(t, "rounds", rounds);
+	pv_expect_in(t, "rounds done", rounds, ENOUGH, ROUNDS);
+	pv_expect_eq(t, "steps that failed", failed, 0);
+	pv_expect_eq(t, "fds", open_fds(), fds);
+	pv_expect_eq(t, "taint", number_of("/proc/sys/kernel/tainted"), taint);
+	if (before) {
+		/* Four or five events a round. What caches keep is a few hundred at most. */
+		after = objects_settled("perf_event ", before + rounds / 2);
+		pv_expect_in(t, "event objects", after, 0, before + rounds / 2);
+	}
+}
+
+/* One user's rings are charged to it: what a leak of user->locked_vm leaves makes the last one
+ * fail. */
+PV_CASE(soak, locked_memory, .pmu = "perf", .needs = "root", .proof = "kernel",
+	.about = "memory locked for rings is given back with each of them")
+{
+	size_t page = sysconf(_SC_PAGESIZE), size = 17 * page;
+	uint64_t failed = 0;
+	int status = 0;
+	pid_t pid;
+
+	pv_knob(t, "/proc/sys/kernel/perf_event_paranoid", "1");
+	pv_knob(t, "/proc/sys/kernel/perf_event_mlock_kb", "516");
+	pid = fork();
+	if (!pid) {
+		struct perf_event_attr attr = pv_dummy;
+
+		if (setgid(65533) || setuid(65533))
+			_exit(100);
+		for (int i = 0; i < 200 && !failed; i++) {
+			int fd = pv_try_open(t, &attr, 0, -1, -1, 0);
+			void *p =
+				pv_sys_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+			failed = fd < 0 ? 1 : pv_is_err(p) ? 2 : 0;
+			if (i & 1)
+				pv_sys_close(fd);
+			if (!pv_is_err(p))
+				pv_sys_munmap(p, size);
+			if (!(i & 1))
+				pv_sys_close(fd);
+		}
+		_exit(failed);
+	}
+	waitpid(pid, &status, 0);
+	pv_expect_eq(t, "exit status of an ordinary user's 200 rings", status, 0);
+}
