@@ -99,7 +99,7 @@ PV_CASE(exec, cloexec, .pmu = "tracepoint", .each = "word[kept,closed]", .needs 
 	bp = pv_attr(t, pv_find_event(t, "breakpoint", "x"));
 	attr.disabled = 0;
 	/* Opened here on ourselves first and inherited by fork: only the fd is the actor's. */
-	slots = pv_bp_slots(0);
+	slots = pv_exec_slots(0);
 	fd = pv_sys_perf_event_open(&attr, 0, -1, -1, kept ? 0 : PERF_FLAG_FD_CLOEXEC);
 	pv_skip_denied(t, fd);
 	fd_bp = pv_sys_perf_event_open(&bp, 0, -1, -1, kept ? 0 : PERF_FLAG_FD_CLOEXEC);
@@ -112,15 +112,15 @@ PV_CASE(exec, cloexec, .pmu = "tracepoint", .each = "word[kept,closed]", .needs 
 	close(fd);
 	close(fd_bp);
 	/* Its fds hold both. */
-	pv_expect_eq(t, "breakpoints before the exec", pv_bp_slots(0), slots - 1);
+	pv_expect_eq(t, "breakpoints before the exec", pv_exec_slots(0), slots - 1);
 	pv_expect_errno(t, "exec", pv_act(t, a, PV_ACT_EXEC, 0), 0);
 	pv_calls(6);
 	pv_expect_errno(t, "F_GETFD after the exec", pv_act(t, a, PV_ACT_FD, fd),
 			kept ? 0 : -EBADF);
 	pv_expect_eq(t, "read after the exec", pv_act(t, a, PV_ACT_READ, fd), kept ? 11 : -EBADF);
-	pv_expect_eq(t, "breakpoints after the exec", pv_bp_slots(0), kept ? slots - 1 : slots);
+	pv_expect_eq(t, "breakpoints after the exec", pv_exec_slots(0), kept ? slots - 1 : slots);
 	pv_actor_end(t, a);
-	pv_expect_eq(t, "breakpoints after its end", pv_bp_slots(0), slots);
+	pv_expect_eq(t, "breakpoints after its end", pv_exec_slots(0), slots);
 }
 
 /* fs/exec.c de_thread(): all other threads end, and the one that executes takes the leader's id. */

@@ -152,7 +152,7 @@ PV_CASE(lifetime, open_race, .pmu = "breakpoint", .proof = "kernel",
 	.about = "opening on a task that is just ending gives an event or ESRCH, and keeps nothing")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "breakpoint", "x"));
-	unsigned int slots = pv_bp_slots(0);
+	unsigned int slots = pv_exec_slots(0);
 	uint64_t opened = 0, refused = 0, wrong = 0;
 
 	attr.disabled = 0;
@@ -178,7 +178,7 @@ PV_CASE(lifetime, open_race, .pmu = "breakpoint", .proof = "kernel",
 	pv_note(t, "opened", opened);
 	pv_expect_eq(t, "other errors", wrong, 0);
 	pv_expect_eq(t, "outcomes", opened + refused, 120);
-	pv_expect_eq(t, "breakpoints of this task", pv_bp_slots(0), slots);
+	pv_expect_eq(t, "breakpoints of this task", pv_exec_slots(0), slots);
 	pv_expect_eq(t, "breakpoints of a child", pv_act(t, pv_actor(t), PV_ACT_SLOTS, 0), slots);
 }
 

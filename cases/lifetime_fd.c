@@ -37,7 +37,7 @@ PV_CASE(lifetime, dup, .pmu = "breakpoint", .proof = "kernel",
 	.about = "all duplicates of an fd are one event, and it goes with the last of them")
 {
 	struct perf_event_attr attr = target(t);
-	unsigned int slots = pv_bp_slots(0);
+	unsigned int slots = pv_exec_slots(0);
 	struct pv_ev *ev = pv_open(t, &attr, 0, -1, NULL, 0);
 	int second = fcntl(pv_fd(ev), F_DUPFD_CLOEXEC, 100);
 	pid_t child;
@@ -47,7 +47,7 @@ PV_CASE(lifetime, dup, .pmu = "breakpoint", .proof = "kernel",
 	pv_call(pv_probe_target, 3);
 	pv_expect_eq(t, "count by the second fd", read_fd(second), 3);
 	pv_close(t, ev);
-	pv_expect_eq(t, "slots after the first close", pv_bp_slots(0), slots - 1);
+	pv_expect_eq(t, "slots after the first close", pv_exec_slots(0), slots - 1);
 	pv_call(pv_probe_target, 4);
 	pv_expect_eq(t, "count after the first close", read_fd(second), 7);
 	pv_expect_errno(t, "DISABLE by the second fd",
@@ -61,16 +61,16 @@ PV_CASE(lifetime, dup, .pmu = "breakpoint", .proof = "kernel",
 		_exit(0);
 	}
 	pv_sys_close(second);
-	pv_expect_eq(t, "slots while a child has the fd", pv_bp_slots(0), slots - 1);
+	pv_expect_eq(t, "slots while a child has the fd", pv_exec_slots(0), slots - 1);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
-	pv_expect_eq(t, "slots after the last close", pv_bp_slots(0), slots);
+	pv_expect_eq(t, "slots after the last close", pv_exec_slots(0), slots);
 }
 
 PV_CASE(lifetime, hand_over, .pmu = "breakpoint", .proof = "kernel",
 	.about = "an event opened on us by another, which hands its fd over and ends, goes on")
 {
-	unsigned int slots = pv_bp_slots(0);
+	unsigned int slots = pv_exec_slots(0);
 	struct pv_actor *opener;
 	uint64_t buf[8];
 	long fd, mine;
@@ -84,7 +84,7 @@ PV_CASE(lifetime, hand_over, .pmu = "breakpoint", .proof = "kernel",
 	pv_call(pv_probe_target, 3);
 	mine = pv_act(t, opener, PV_ACT_SEND, fd);
 	pv_expect_errno(t, "close by the opener", pv_act(t, opener, PV_ACT_CLOSE, fd), 0);
-	pv_expect_eq(t, "slots after that", pv_bp_slots(0), slots - 1);
+	pv_expect_eq(t, "slots after that", pv_exec_slots(0), slots - 1);
 	pv_call(pv_probe_target, 4);
 	pv_actor_end(t, opener);
 	pv_call(pv_probe_target, 5);
@@ -96,7 +96,7 @@ PV_CASE(lifetime, hand_over, .pmu = "breakpoint", .proof = "kernel",
 	pv_expect_eq(t, "bytes read", pv_sys_read(mine, buf, sizeof(buf)), 4 * 8);
 	pv_expect_eq(t, "count after the toggles", buf[0], 3 + 4 + 5 + 7);
 	pv_sys_close(mine);
-	pv_expect_eq(t, "slots after the close", pv_bp_slots(0), slots);
+	pv_expect_eq(t, "slots after the close", pv_exec_slots(0), slots);
 }
 
 PV_CASE(lifetime, mapped, .pmu = "breakpoint", .proof = "kernel",
@@ -105,7 +105,7 @@ PV_CASE(lifetime, mapped, .pmu = "breakpoint", .proof = "kernel",
 {
 	struct perf_event_attr attr = target(t);
 	size_t page = sysconf(_SC_PAGESIZE);
-	unsigned int slots = pv_bp_slots(0);
+	unsigned int slots = pv_exec_slots(0);
 	struct perf_event_mmap_page *ring;
 	uint64_t head;
 	long fd;
@@ -125,9 +125,9 @@ PV_CASE(lifetime, mapped, .pmu = "breakpoint", .proof = "kernel",
 	pv_call(pv_probe_target, 4);
 	head = __atomic_load_n(&ring->data_head, __ATOMIC_ACQUIRE);
 	pv_expect_eq(t, "bytes after the close", head, 7 * 16);
-	pv_expect_eq(t, "slots while it is mapped", pv_bp_slots(0), slots - 1);
+	pv_expect_eq(t, "slots while it is mapped", pv_exec_slots(0), slots - 1);
 	pv_sys_munmap(ring, 2 * page);
-	pv_expect_eq(t, "slots after the unmapping", pv_bp_slots(0), slots);
+	pv_expect_eq(t, "slots after the unmapping", pv_exec_slots(0), slots);
 	pv_call(pv_probe_target, 1);
 }
 

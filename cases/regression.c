@@ -84,7 +84,7 @@ PV_CASE(regression, destroy_once, .pmu = "sw tracepoint breakpoint kprobe uprobe
 	struct perf_event_attr attr = pv_attr(t, pv_event(t)), dummy = pv_dummy, bad;
 	bool slow = pv_event(t)->kfunc || pv_event(t)->uprobe;
 	struct pv_ev *leader[3] = {NULL};
-	unsigned int slots = pv_bp_slots(0);
+	unsigned int slots = pv_exec_slots(0);
 
 	/* Held open: what is given back too often is taken from this one. */
 	leader[0] = pv_open(t, &attr, 0, -1, NULL, 0);
@@ -112,7 +112,7 @@ PV_CASE(regression, destroy_once, .pmu = "sw tracepoint breakpoint kprobe uprobe
 			     7 * pv_event(t)->per);
 	}
 	pv_close(t, leader[0]);
-	pv_expect_eq(t, "breakpoints left", pv_bp_slots(0), slots);
+	pv_expect_eq(t, "breakpoints left", pv_exec_slots(0), slots);
 	leader[0] = pv_open(t, &attr, 0, -1, NULL, 0);
 	pv_enable(t, leader[0]);
 	pv_work(t, 9);
@@ -166,7 +166,7 @@ PV_CASE(regression, release_bp_slot, .pmu = "breakpoint", .needs = "root watchpo
 		.aux_sample_size = 0x10000004,
 		.sig_data = 0x40000000000002,
 	};
-	unsigned int slots = pv_bp_slots(0);
+	unsigned int slots = pv_exec_slots(0);
 
 	pv_expect_in(t, "slots", slots, 1, 63);
 	for (int i = 0; i < 50; i++) {
@@ -178,7 +178,7 @@ PV_CASE(regression, release_bp_slot, .pmu = "breakpoint", .needs = "root watchpo
 		pv_expect_errno(t, "open", err, -EOPNOTSUPP);
 		break;
 	}
-	pv_expect_eq(t, "slots afterwards", pv_bp_slots(0), slots);
+	pv_expect_eq(t, "slots afterwards", pv_exec_slots(0), slots);
 }
 
 /* kernel/events/ring_buffer.c rb_alloc(): the order is checked before the allocator is asked. */
