@@ -142,11 +142,17 @@ int pv_dir_list(const char *path, char (*names)[256], size_t max)
 
 void pv_knob(struct pv_test *t, const char *path, const char *value)
 {
-	char old[256];
+	char old[256], *chosen;
 	long n = pv_file_read(path, old, sizeof(old));
 
 	if (n < 0)
 		pv_skip(t, PV_ABSENT, "%s: %s", path, strerrorname_np(-n));
+	/* A choice, "always [madvise] never": what is put back is the word. */
+	chosen = strchr(old, '[');
+	if (chosen && strchr(chosen, ']')) {
+		*strchr(chosen, ']') = 0;
+		memmove(old, chosen + 1, strlen(chosen + 1) + 1);
+	}
 	/* First told, then turned: the engine can put back what it knows. */
 	t->sink->knob(t->sink_ctx, path, old);
 	n = pv_sys_file_write(path, value);
