@@ -158,9 +158,8 @@ static struct run fault_for(struct pv_test *t, struct pv_ev *ev, char *faults, s
 }
 
 PV_CASE(freq, adapts, .pmu = "perf", .proof = "kernel",
-	.about =
-		"an event with a frequency finds its period: it begins at 1, grows where events come "
-		"faster, and a higher frequency makes it smaller again")
+	.about = "a software event with a frequency begins with a period of 1, which grows where "
+		 "events come faster; a new frequency begins anew at once")
 {
 	struct perf_event_attr attr = pv_faults_attr(t, PERF_SAMPLE_PERIOD);
 	char *faults = pv_faults(t, 64);
@@ -172,23 +171,23 @@ PV_CASE(freq, adapts, .pmu = "perf", .proof = "kernel",
 	attr.sample_freq = 50;
 	ev = pv_open(t, &attr, 0, -1, NULL, 0);
 	pv_ring_map(t, ev, 8);
-	slow = fault_for(t, ev, faults, 64, 60);
+	slow = fault_for(t, ev, faults, 64, 40);
 	count = pv_read(t, ev).value;
 	pv_note(t, "samples", slow.samples);
 	pv_note(t, "last period", slow.last);
 	pv_expect_in(t, "count", count, 256, UINT64_MAX);
 	pv_expect_eq(t, "first period", slow.first, 1);
-	pv_expect_in(t, "largest period", slow.max, 10, count);
-	/* Far fewer samples than faults, and no more of them than was counted. */
-	pv_expect_in(t, "samples at a low frequency", slow.samples, 2, count / 2);
-	pv_expect_in(t, "sum of periods", slow.sum, 1, 2 * count);
+	/*
+	 * How far it grows is no promise: the kernel takes the period to come for the one that has
+	 * passed (perf_swevent_set_period()) and overshoots what the frequency would need by far.
+	 */
+	pv_expect_in(t, "largest period", slow.max, 10, UINT64_MAX);
+	pv_expect_in(t, "samples at a low frequency", slow.samples, 3, count / 2);
 	pv_expect_errno(t, "a high frequency",
 			pv_ioctl(ev, PERF_EVENT_IOC_PERIOD, (unsigned long)&high), 0);
-	quick = fault_for(t, ev, faults, 64, 60);
-	pv_note(t, "samples at a high frequency", quick.samples);
-	pv_note(t, "last period at a high frequency", quick.last);
-	pv_expect(t, "more samples at a high frequency", quick.samples > slow.samples);
-	pv_expect(t, "smaller periods at a high frequency", quick.last < slow.max);
+	/* Whatever the period is, what is left of it is forgotten. */
+	quick = fault_for(t, ev, faults, 64, 1);
+	pv_expect_in(t, "samples at a high frequency", quick.samples, 1, UINT64_MAX);
 }
 
 PV_CASE(freq, counter, .pmu = "hw", .each = "event[samples live !exact !time]", .proof = "kernel",
