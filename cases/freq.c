@@ -164,8 +164,9 @@ PV_CASE(freq, adapts, .pmu = "perf", .proof = "kernel",
 	struct perf_event_attr attr = pv_faults_attr(t, PERF_SAMPLE_PERIOD);
 	char *faults = pv_faults(t, 64);
 	uint64_t high = knob(t, RATE_KNOB), count;
-	struct run slow, quick;
+	struct run slow;
 	struct pv_ev *ev;
+	long err;
 
 	attr.freq = 1;
 	attr.sample_freq = 50;
@@ -183,11 +184,14 @@ PV_CASE(freq, adapts, .pmu = "perf", .proof = "kernel",
 	 */
 	pv_expect_in(t, "largest period", slow.max, 10, UINT64_MAX);
 	pv_expect_in(t, "samples at a low frequency", slow.samples, 3, count / 2);
-	pv_expect_errno(t, "a high frequency",
-			pv_ioctl(ev, PERF_EVENT_IOC_PERIOD, (unsigned long)&high), 0);
 	/* Whatever the period is, what is left of it is forgotten. */
-	quick = fault_for(t, ev, faults, 64, 1);
-	pv_expect_in(t, "samples at a high frequency", quick.samples, 1, UINT64_MAX);
+	pv_enable(t, ev);
+	err = pv_ioctl(ev, PERF_EVENT_IOC_PERIOD, (unsigned long)&high);
+	pv_fault(faults, 0, 1);
+	pv_disable(t, ev);
+	pv_expect_errno(t, "a high frequency", err, 0);
+	pv_expect_eq(t, "a sample after it", pv_ring_next(t, ev, &rec), 1);
+	pv_expect_eq(t, "no more", pv_ring_next(t, ev, &rec), 0);
 }
 
 PV_CASE(freq, counter, .pmu = "hw", .each = "event[samples live !exact !time]", .proof = "kernel",
