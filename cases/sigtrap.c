@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* attr.sigtrap: each overflow is a SIGTRAP to the very thread, before its next instruction. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cases/lib/sys.h"
+#include "cases/pv.h"
+
+#define DATA 0x1122334455667788ull
+#ifndef TRAP_PERF
+#define TRAP_PERF 6
+#endif
+#define FLAG_ASYNC 1
+
+/* What is behind si_code, struct kernel_siginfo's _sigfault; libc names it late. */
+struct perf_info {
+	void *addr;
+	unsigned long data;
+	uint32_t type, flags;
+};
+
+static struct {
+	volatile unsigned int count, wrong_code, wrong_data, wrong_type, async, elsewhere;
+	volatile uintptr_t addr; /* of the last one */
+	volatile int disable_fd; /* the handler disables this event; -1: none */
+	uint32_t type;           /* due */
+	unsigned long data;      /* due */
+	uintptr_t from, to;      /* count only these, 0: all */
+} seen;
+static __thread volatile unsigned int in_thread;
+
+static void on_trap(int signo, siginfo_t *siginfo, void *context)
+{
+	struct perf_info info;
+
+	(void)signo;
+	(void)context;
+	memcpy(&info, &siginfo->si_addr, sizeof(info));
+	if (seen.disable_fd >= 0)
+		pv_sys_ioctl(seen.disable_fd, PERF_EVENT_IOC_DISABLE, 0);
+	if (seen.to && ((uintptr_t)info.addr < seen.from || (uintptr_t)info.addr >= seen.to)) {
+		seen.elsewhere++;
+		return;
+	}
+	__atomic_fetch_add(&seen.count, 1, __ATOMIC_RELAXED);
+	in_thread++;
+	seen.wrong_code += siginfo->si_code != TRAP_PERF;
+	seen.wrong_data += info.data != seen.data;
+	seen.wrong_type += info.type != seen.type;
+	seen.async += info.flags == FLAG_ASYNC;
+	seen.addr = (uintptr_t)info.addr;
+}
+
+static void trap_on(struct pv_test *t, struct perf_event_attr *attr)
+{
+	struct sigaction sa = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_NODEFER};
+	int fd;
+
+	attr->sigtrap = 1;
+	attr->remove_on_exec = 1;
+	attr->sig_data = DATA;
+	fd = pv_try_open(t, attr, 0, -1, -1, 0);
+	if (fd == -EINVAL && pv_attr_size(t) < 128)
+		pv_skip(t, PV_TOO_OLD, "attr.sigtrap needs Linux 5.13");
+	if (fd >= 0)
+		pv_sys_close(fd);
+	if (sigaction(SIGTRAP, &sa, NULL))
+		pv_error(t, PV_BROKEN_SETUP, "sigaction");
+	seen.disable_fd = -1;
+	/* The handler's way has been gone once. */
+	raise(SIGTRAP);
+	memset(&seen, 0, sizeof(seen));
+	seen.disable_fd = -1;
+	seen.type = attr->type;
+	seen.data = (unsigned long)DATA;
+}
+
+static void expect_info(struct pv_test *t)
+{
+	pv_expect_eq(t, "signals with another si_code", seen.wrong_code, 0);
+	pv_expect_eq(t, "signals with another si_perf_data", seen.wrong_data, 0);
+	pv_expect_eq(t, "signals with another si_perf_type", seen.wrong_type, 0);
+}
+
+static struct pv_record rec;
+
+static uint64_t take(struct pv_test *t, struct pv_ev *ev)
+{
+	uint64_t n = 0;
+
+	while (pv_ring_next(t, ev, &rec))
+		n += rec.header.type == PERF_RECORD_SAMPLE;
+	return n;
+}
+
+PV_CASE(sigtrap, each, .pmu = "sw tracepoint kprobe uprobe", .each = "event[samples exact] n[1,3]",
+	.proof = "kernel",
+	.about = "each overflow is one SIGTRAP that has come when the instruction is done, and a "
+		 "sample besides")
+{
+	uint64_t period = pv_n(t), before, samples;
+	struct perf_event_attr attr = pv_attr(t, pv_event(t));
+	unsigned int late = 0, early = 0, tail;
+	struct pv_ev *ev;
+
+	pv_faults(t, 1); /* nothing of this program faults any more */
+	attr.sample_period = period;
+	attr.sample_type = PERF_SAMPLE_ADDR;
+	/* As user space would: faults in the kernel's own copies are not asked for. */
+	attr.exclude_kernel = pv_event(t)->side == PV_SIDE_USER;
+	trap_on(t, &attr);
+	ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	pv_ring_map(t, ev, 4);
+	pv_work(t, 2);
+	pv_expect_eq(t, "signals while disabled", seen.count, 0);
+	pv_enable(t, ev);
+	for (unsigned int i = 0; i < 8; i++) {
+		before = pv_read(t, ev).value;
+		pv_work(t, period - before % period - 1);
+		early += seen.count != before / period;
+		pv_work(t, 1);
+		late += seen.count != before / period + 1;
+	}
+	pv_disable(t, ev);
+	tail = seen.count;
+	pv_work(t, 2 * period);
+	samples = take(t, ev);
+	pv_expect_in(t, "count", pv_read(t, ev).value, 8 * period, UINT64_MAX);
+	pv_expect_eq(t, "signals", tail, pv_read(t, ev).value / period);
+	pv_expect_eq(t, "rounds with a signal too early", early, 0);
+	pv_expect_eq(t, "rounds without the signal that is due", late, 0);
+	pv_expect_eq(t, "signals after DISABLE", seen.count - tail, 0);
+	pv_expect_eq(t, "samples", samples, tail);
+	pv_expect_eq(t, "asynchronous signals", seen.async, 0);
+	expect_info(t);
+}
+
+PV_CASE(sigtrap, breakpoint, .pmu = "breakpoint", .each = "event[samples exact]", .proof = "kernel",
+	.about = "a breakpoint's SIGTRAP has its address and comes at the access; a handler that "
+		 "disables the event goes on")
+{
+	struct perf_event_attr attr = pv_attr(t, pv_event(t));
+	unsigned int wrong = 0, wrong_addr = 0;
+	struct pv_ev *ev;
+
+	attr.sample_period = 1;
+	attr.exclude_kernel = 1;
+	trap_on(t, &attr);
+	ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	pv_work(t, 1);
+	pv_expect_eq(t, "signals while disabled", seen.count, 0);
+	/* Arm's fires before the access, again and again: the handler ends that. */
+	seen.disable_fd = pv_fd(ev);
+	for (unsigned int i = 0; i < 5; i++) {
+		pv_enable(t, ev);
+		pv_work(t, 1);
+		wrong += seen.count != i + 1;
+		wrong_addr += seen.addr != attr.bp_addr;
+		pv_work(t, 1);
+		wrong += seen.count != i + 1;
+	}
+	pv_expect_eq(t, "count", pv_read(t, ev).value, 5);
+	pv_expect_eq(t, "signals", seen.count, 5);
+	pv_expect_eq(t, "rounds with a wrong number", wrong, 0);
+	pv_expect_eq(t, "signals with another address", wrong_addr, 0);
+	pv_expect_eq(t, "asynchronous signals", seen.async, 0);
+	expect_info(t);
+#if defined(__x86_64__) || defined(__i386__)
+	seen.disable_fd = -1;
+	pv_enable(t, ev);
+	pv_work(t, 9);
+	pv_disable(t, ev);
+	pv_expect_eq(t, "signals without a halt", seen.count, 14);
+#endif
+}
+
+PV_CASE(sigtrap, address, .pmu = "perf", .each = "word[user,kernel]", .proof = "kernel",
+	.about =
+		"a fault's SIGTRAP has the page's address, in kernel mode only where that is asked for")
+{
+	struct perf_event_attr attr = pv_faults_attr(t, PERF_SAMPLE_ADDR);
+	size_t page = sysconf(_SC_PAGESIZE), n = 6;
+	bool kernel = !strcmp(pv_word(t), "kernel");
+	char *faults = pv_faults(t, 2 * n);
+	unsigned int wrong = 0, wrong_addr = 0;
+	int pipefd[2];
+	struct pv_ev *ev;
+
+	attr.exclude_kernel = !kernel;
+	if (pipe(pipefd) || write(pipefd[1], faults + 2 * n * page, 2 * n) != (ssize_t)(2 * n))
+		pv_error(t, PV_BROKEN_SETUP, "pipe");
+	trap_on(t, &attr);
+	ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	pv_enable(t, ev);
+	for (size_t i = 0; i < n; i++) {
+		pv_fault(faults, i, 1);
+		wrong += seen.count != (kernel ? 2 * i : i) + 1;
+		wrong_addr += seen.addr != (uintptr_t)faults + i * page;
+		/* The kernel touches this one, for read(2). */
+		if (read(pipefd[0], faults + (n + i) * page, 1) != 1)
+			wrong += 100;
+		wrong += seen.count != (kernel ? 2 * i + 1 : i) + 1;
+		if (kernel)
+			wrong_addr += seen.addr != (uintptr_t)faults + (n + i) * page;
+	}
+	pv_disable(t, ev);
+	pv_expect_eq(t, "count", pv_read(t, ev).value, kernel ? 2 * n : n);
+	pv_expect_eq(t, "signals", seen.count, kernel ? 2 * n : n);
+	pv_expect_eq(t, "touches with a wrong number of signals", wrong, 0);
+	pv_expect_eq(t, "signals with another address", wrong_addr, 0);
+	expect_info(t);
+}
+
+PV_CASE(sigtrap, blocked, .pmu = "perf", .proof = "kernel",
+	.about = "a blocked SIGTRAP waits, says afterwards that it is late, and kills nobody")
+{
+	struct perf_event_attr attr = pv_faults_attr(t, PERF_SAMPLE_ADDR);
+	char *faults = pv_faults(t, 8);
+	unsigned int blocked, late, async;
+	uintptr_t addr;
+	struct pv_ev *ev;
+	sigset_t set, pending, before;
+
+	trap_on(t, &attr);
+	ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTRAP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigpending(&before);
+	pv_enable(t, ev);
+	pv_fault(faults, 0, 3);
+	pv_disable(t, ev);
+	sigpending(&pending);
+	blocked = seen.count;
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	late = seen.count;
+	async = seen.async;
+	addr = seen.addr;
+	pv_enable(t, ev);
+	pv_fault(faults, 3, 2);
+	pv_disable(t, ev);
+	pv_expect_eq(t, "count", pv_read(t, ev).value, 5);
+	pv_expect_eq(t, "pending before", sigismember(&before, SIGTRAP), 0);
+	pv_expect_eq(t, "pending", sigismember(&pending, SIGTRAP), 1);
+	pv_expect_eq(t, "signals while blocked", blocked, 0);
+	/* An ordinary signal is pending once, and it is the first. */
+	pv_expect_eq(t, "signals when unblocked", late, 1);
+	pv_expect_eq(t, "of these asynchronous", async, 1);
+	pv_expect_eq(t, "address of the late one", addr, (uintptr_t)faults);
+	pv_expect_eq(t, "signals then", seen.count, 3);
+	pv_expect_eq(t, "asynchronous in the end", seen.async, 1);
+	expect_info(t);
+}
+
+PV_CASE(sigtrap, refresh, .pmu = "perf", .proof = "kernel",
+	.about =
+		"SIGTRAP comes although the handler of other signals runs, and ends with the limit "
+		"of REFRESH")
+{
+	struct perf_event_attr attr = pv_faults_attr(t, PERF_SAMPLE_ADDR);
+	char *faults = pv_faults(t, 8);
+	struct pv_ev *ev;
+	unsigned int at_end;
+	long err;
+
+	trap_on(t, &attr);
+	ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	err = pv_ioctl(ev, PERF_EVENT_IOC_REFRESH, 3);
+	pv_fault(faults, 0, 6);
+	at_end = seen.count;
+	pv_expect_errno(t, "refresh", err, 0);
+	pv_expect_eq(t, "signals", at_end, 3);
+	pv_expect_eq(t, "count", pv_read(t, ev).value, 3);
+	expect_info(t);
+}
+
+#define THREADS 3
+#define ROUNDS  12
+
+struct worker {
+	pthread_t thread;
+	char *faults;
+	size_t first;
+	unsigned int got;
+	bool gone_wrong;
+};
+static pthread_barrier_t barrier;
+
+static void *touch_own(void *arg)
+{
+	struct worker *w = arg;
+
+	pthread_barrier_wait(&barrier);
+	for (size_t i = 0; i < ROUNDS; i++) {
+		pv_fault(w->faults, w->first + i, 1);
+		w->gone_wrong |= in_thread != i + 1;
+	}
+	w->got = in_thread;
+	return NULL;
+}
+
+static void touch_in_child(struct pv_test *t, void *arg)
+{
+	struct worker *w = arg;
+	unsigned int before = seen.count;
+
+	pv_fault(w->faults, w->first, 2);
+	pv_expect_eq(t, "signals in a child process", seen.count - before, 0);
+}
+
+PV_CASE(sigtrap, threads, .pmu = "perf", .proof = "kernel",
+	.about =
+		"threads inherit it with inherit_thread, and each gets what it has caused itself; a "
+		"process does not")
+{
+	struct perf_event_attr attr = pv_faults_attr(t, PERF_SAMPLE_ADDR);
+	size_t page = sysconf(_SC_PAGESIZE), n = THREADS * ROUNDS;
+	char *faults = pv_faults(t, n + 4);
+	struct worker w[THREADS], child = {.faults = faults, .first = n};
+	unsigned int wrong = 0, missing = 0, got;
+	struct pv_ev *ev;
+
+	attr.inherit = attr.inherit_thread = 1;
+	trap_on(t, &attr);
+	/* A new thread's stack faults as well. */
+	seen.from = (uintptr_t)faults;
+	seen.to = seen.from + (n + 4) * page;
+	ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	pthread_barrier_init(&barrier, NULL, THREADS + 1);
+	pv_enable(t, ev);
+	for (unsigned int i = 0; i < THREADS; i++) {
+		w[i] = (struct worker){.faults = faults, .first = i * ROUNDS};
+		if (pthread_create(&w[i].thread, NULL, touch_own, &w[i]))
+			pv_error(t, PV_BROKEN_SETUP, "pthread_create");
+	}
+	pthread_barrier_wait(&barrier);
+	for (unsigned int i = 0; i < THREADS; i++)
+		pthread_join(w[i].thread, NULL);
+	got = seen.count;
+	pv_disable(t, ev);
+	for (unsigned int i = 0; i < THREADS; i++) {
+		wrong += w[i].gone_wrong;
+		missing += ROUNDS - w[i].got;
+	}
+	pv_expect_eq(t, "signals", got, n);
+	pv_expect_eq(t, "signals missing in their threads", missing, 0);
+	pv_expect_eq(t, "threads with one at a wrong place", wrong, 0);
+	pv_expect_eq(t, "signals in the first thread", in_thread, 1); /* the trial */
+	pv_enable(t, ev);
+	pv_wait(t, pv_fork(t, touch_in_child, &child));
+	pv_disable(t, ev);
+	expect_info(t);
+}
+
+static void trap_and_exec(struct pv_test *t, void *arg)
+{
+	static const char *const action[] = {"exit", "0", NULL};
+	struct perf_event_attr attr = pv_faults_attr(t, PERF_SAMPLE_ADDR);
+
+	(void)arg;
+	trap_on(t, &attr);
+	/*
+	 * In user mode alone: what overflows in execve(2) itself is sent when the handlers are
+	 * gone.
+	 */
+	pv_enable(t, pv_open(t, &attr, 0, -1, NULL, 0));
+	pv_exec(t, NULL, action);
+}
+
+PV_CASE(sigtrap, not_after_exec, .pmu = "perf", .proof = "kernel",
+	.about = "a program that knows nothing of it is not killed by SIGTRAP after exec")
+{
+	pv_wait(t, pv_fork(t, trap_and_exec, NULL));
+	pv_expect(t, "the child's end", true);
+}
+
+static void *touch_for_ever(void *arg)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	char *p = mmap(NULL, 16 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)arg;
+	for (;;) {
+		pv_fault(p, 0, 16);
+		madvise(p, 16 * page, MADV_DONTNEED);
+	}
+	return NULL;
+}
+
+static void exit_in_traps(struct pv_test *t, void *arg)
+{
+	struct perf_event_attr attr = pv_faults_attr(t, PERF_SAMPLE_ADDR);
+	pthread_t thread;
+
+	trap_on(t, &attr);
+	attr.inherit = attr.inherit_thread = 1;
+	attr.exclude_kernel = 0;
+	pv_enable(t, pv_open(t, &attr, 0, -1, NULL, 0));
+	pthread_create(&thread, NULL, touch_for_ever, NULL);
+	usleep(1000);
+	if (arg)
+		raise(SIGKILL);
+	/* exit_group, with the other thread amid a trap; the last words fault in kernel mode */
+	syscall(SYS_exit_group, 0);
+}
+
+PV_CASE(sigtrap, exit, .pmu = "perf", .proof = "kernel",
+	.fixes = "3da6bb419750 (6.12.35..6.12.107, 6.16-rc)",
+	.about =
+		"a process ends amid its SIGTRAPs, by itself or killed, without a word of the kernel")
+{
+	unsigned int ended = 0;
+
+	for (int i = 0; i < 8; i++) {
+		pv_wait(t, pv_fork(t, exit_in_traps, NULL));
+		ended++;
+	}
+	pv_expect_eq(t, "processes that have ended", ended, 8);
+}
+
+PV_CASE(sigtrap, modify, .pmu = "breakpoint", .each = "event[exec]", .needs = "modify",
+	.proof = "kernel", .about = "MODIFY_ATTRIBUTES changes the word that the signal carries")
+{
+	struct perf_event_attr attr = pv_attr(t, pv_event(t));
+	struct pv_ev *ev;
+
+	attr.sample_period = 1;
+	attr.exclude_kernel = 1;
+	trap_on(t, &attr);
+	ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	seen.disable_fd = pv_fd(ev);
+	pv_enable(t, ev);
+	pv_work(t, 1);
+	pv_expect_eq(t, "signals", seen.count, 1);
+	expect_info(t);
+	attr.sig_data = ~DATA;
+	seen.data = (unsigned long)~DATA;
+	pv_expect_errno(t, "modify",
+			pv_ioctl(ev, PERF_EVENT_IOC_MODIFY_ATTRIBUTES, (unsigned long)&attr), 0);
+	pv_enable(t, ev);
+	pv_work(t, 1);
+	pv_expect_eq(t, "signals then", seen.count, 2);
+	expect_info(t);
+}
+
+PV_CASE(sigtrap, taken, .pmu = "perf", .proof = "kernel",
+	.about = "sigtrap goes with a task on one CPU, with a frequency and with threads; the rest "
+		 "is refused (errors/attr)")
+{
+	struct perf_event_attr good = pv_faults_attr(t, PERF_SAMPLE_ADDR), attr;
+
+	trap_on(t, &good);
+	pv_expect_errno(t, "a task", pv_outcome(t, &good, 0, -1, -1, 0), 0);
+	pv_expect_errno(t, "a task on a CPU", pv_outcome(t, &good, 0, pv_cpu(t), -1, 0), 0);
+	pv_expect_errno(t, "a CPU", pv_outcome(t, &good, -1, pv_cpu(t), -1, 0), -EINVAL);
+	attr = good;
+	attr.inherit = attr.inherit_thread = 1;
+	pv_expect_errno(t, "threads", pv_outcome(t, &attr, 0, -1, -1, 0), 0);
+	attr = good;
+	attr.freq = 1;
+	attr.sample_freq = 100;
+	pv_expect_errno(t, "a frequency", pv_outcome(t, &attr, 0, -1, -1, 0), 0);
+	attr = good;
+	attr.sigtrap = 0;
+	pv_expect_errno(t, "sig_data alone", pv_outcome(t, &attr, 0, -1, -1, 0), 0);
+}
