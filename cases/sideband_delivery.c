@@ -309,6 +309,53 @@ PV_CASE(sideband, rings, .pmu = "perf", .proof = "kernel",
 			(const uint32_t[]){PERF_RECORD_MMAP2, 0});
 }
 
+PV_CASE(sideband, cpu_off, .pmu = "perf", .proof = "kernel",
+	.about = "a CPU's event that is off, before enable and after disable, gets no record")
+{
+	struct perf_event_attr attr = sb_attr();
+	struct pv_ev *ev;
+	struct sb_log *log;
+
+	attr.comm = 1;
+	attr.exclude_kernel = 0;
+	ev = sb_open(t, &attr, -1, pv_cpu(t));
+	set_name("before");
+	pv_enable(t, ev);
+	set_name("while");
+	pv_disable(t, ev);
+	set_name("after");
+	log = sb_take(t, ev);
+	pv_expect_eq(t, "COMM records", sb_count(log, PERF_RECORD_COMM, getpid()), 1);
+}
+
+PV_CASE(sideband, other_cpu, .pmu = "perf", .needs = "cpus2", .proof = "kernel",
+	.about =
+		"a task's event for one CPU has records of what the task does there, not elsewhere")
+{
+	struct perf_event_attr attr = sb_attr();
+	struct pv_ev *ev, *here;
+	int other = pv_cpu(t) ? 0 : 1;
+	cpu_set_t set;
+
+	attr.comm = 1;
+	ev = sb_open(t, &attr, 0, other);
+	here = sb_open(t, &attr, 0, pv_cpu(t));
+	pv_enable(t, ev);
+	pv_enable(t, here);
+	set_name("here");
+	CPU_ZERO(&set);
+	CPU_SET(other, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		pv_skip(t, PV_ABSENT, "sched_setaffinity: %s", strerrorname_np(errno));
+	set_name("there");
+	pv_disable(t, ev);
+	pv_disable(t, here);
+	pv_expect_eq(t, "COMM records of the other CPU",
+		     sb_count(sb_take(t, ev), PERF_RECORD_COMM, -1), 1);
+	pv_expect_eq(t, "COMM records of this CPU",
+		     sb_count(sb_take(t, here), PERF_RECORD_COMM, -1), 1);
+}
+
 PV_CASE(sideband, paused, .pmu = "perf", .proof = "kernel",
 	.about =
 		"what happens while the ring is paused is lost, told by one LOST before the next record")

