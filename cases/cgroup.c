@@ -157,6 +157,7 @@ PV_CASE(cgroup, nested, .pmu = "tracepoint", .needs = "root tracefs", .proof = "
 	struct perf_event_attr attr = pv_calls_attr(t);
 	struct pv_actor *in[3] = {member(t, g), member(t, b), member(t, c)};
 	struct pv_cgroup *group[3] = {g, b, c};
+	uint64_t below;
 	struct pv_ev *ev[3];
 
 	attr.disabled = 0;
@@ -168,6 +169,11 @@ PV_CASE(cgroup, nested, .pmu = "tracepoint", .needs = "root tracefs", .proof = "
 	pv_expect_eq(t, "count of the upper group", value(t, ev[0]), 222);
 	pv_expect_eq(t, "count of the first group below", value(t, ev[1]), 20);
 	pv_expect_eq(t, "count of the second group below", value(t, ev[2]), 200);
+	for (int i = 1; i < 3; i++)
+		pv_act_settle(in[i]);
+	below = pv_read(t, ev[1]).enabled + pv_read(t, ev[2]).enabled;
+	pv_expect_in(t, "time of the groups below", below, 1, UINT64_MAX);
+	pv_expect_in(t, "time of the upper group", pv_read(t, ev[0]).enabled, below, UINT64_MAX);
 	/* What is closed no longer keeps the others' switching alive. */
 	pv_close(t, ev[0]);
 	pv_act(t, in[1], PV_ACT_CALLS, 10);

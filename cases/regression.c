@@ -221,7 +221,7 @@ PV_CASE(regression, exit_stack, .pmu = "sw", .each = "word[task,cpu]", .needs = 
 				       .sample_stack_user = 64,
 				       .task = 1,
 				       .comm = 1};
-	uint64_t samples = 0, late = 0, late_stack = 0, exits = 0, wrong = 0;
+	uint64_t samples = 0, late = 0, late_stack = 0, none = 0, dead = 0, exits = 0, wrong = 0;
 	static struct pv_record rec;
 
 	for (int i = 0; i < 3; i++) {
@@ -249,6 +249,9 @@ PV_CASE(regression, exit_stack, .pmu = "sw", .each = "word[task,cpu]", .needs = 
 			    (uint32_t)PV_WORD(&rec, 0) != (uint32_t)pid)
 				continue;
 			samples++;
+			dead += !over && size &&
+				*(const uint64_t *)(rec.body + rec.header.size - 16) != size;
+			none += !over && !size;
 			/* pid, abi, [one register], stack size, bytes of it, how many are right */
 			wrong += rec.header.size !=
 				 8 + 8 + 8 + (abi ? 8 : 0) + 8 + (size ? size + 8 : 0);
@@ -261,6 +264,9 @@ PV_CASE(regression, exit_stack, .pmu = "sw", .each = "word[task,cpu]", .needs = 
 	pv_expect_in(t, "samples", samples, 1, UINT64_MAX);
 	pv_expect_eq(t, "EXIT records", exits, 3);
 	pv_expect_eq(t, "samples of a wrong size", wrong, 0);
+	/* Until its EXIT record a task has its memory, and the top of its stack is in it. */
+	pv_expect_eq(t, "samples before it that have no stack", none, 0);
+	pv_expect_eq(t, "samples before it whose stack cannot be read", dead, 0);
 	if (task)
 		pv_expect_eq(t, "samples of the task after its EXIT record", late, 0);
 	else
@@ -269,33 +275,35 @@ PV_CASE(regression, exit_stack, .pmu = "sw", .each = "word[task,cpu]", .needs = 
 }
 
 /*
- * A signal is due from an event whose task is past the end of its events: the tracepoint of exit
- * lies behind perf_event_exit_task() or before, and nobody may warn.
+ * The system call that ends the task is the last thing that overflows; the signal for it would be
+ * sent when the task goes back to its user code, or when it has no events any more
+ * (exit_task_work()).
  */
-PV_CASE(regression, sigtrap_exit, .pmu = "tracepoint", .each = "n[1,2]", .needs = "root tracefs",
-	.proof = "kernel", .fixes = "3da6bb419750 (6.12.35..6.12.107)",
+PV_CASE(regression, sigtrap_exit, .pmu = "tracepoint", .each = "word[process,thread]",
+	.needs = "root tracefs", .proof = "kernel", .fixes = "3da6bb419750 (6.12.35..6.12.107)",
 	.about = "sigtrap events that overflow while their task ends are dropped in silence")
 {
+	bool thread = !strcmp(pv_word(t), "thread");
 	struct perf_event_attr attr = pv_calls_attr(t);
 	char id[32];
 
-	if (pv_file_read("/sys/kernel/tracing/events/sched/sched_process_exit/id", id, sizeof(id)) <
-	    0)
-		pv_skip(t, PV_CONFIG_OFF, "no tracepoint sched_process_exit");
+	if (pv_file_read(thread ? "/sys/kernel/tracing/events/syscalls/sys_enter_exit/id"
+				: "/sys/kernel/tracing/events/syscalls/sys_enter_exit_group/id",
+			 id, sizeof(id)) < 0)
+		pv_skip(t, PV_CONFIG_OFF, "no tracepoint of exit");
 	attr.config = strtoull(id, NULL, 10);
 	attr.sample_period = 1;
 	attr.sigtrap = attr.remove_on_exec = 1;
 	attr.disabled = 0;
-	for (int i = 0; i < 5; i++) {
-		struct pv_actor *a = pv_actor(t), *thread;
-		struct pv_ev *ev;
+	for (int i = 0; i < 3; i++) {
+		struct pv_actor *process = pv_actor(t);
+		struct pv_actor *a = thread ? pv_actor_thread(t, process) : process;
+		struct pv_ev *ev = pv_open(t, &attr, a->tid, -1, NULL, 0);
 
-		thread = pv_n(t) == 2 ? pv_actor_thread(t, a) : NULL;
-		ev = pv_open(t, &attr, thread ? thread->tid : a->tid, -1, NULL, 0);
-		if (thread)
-			pv_actor_end(t, thread);
 		pv_actor_end(t, a);
-		pv_expect_in(t, "count", pv_read(t, ev).value, 0, 1);
+		pv_expect_eq(t, "count", pv_read(t, ev).value, 1);
+		if (thread)
+			pv_actor_end(t, process);
 		pv_close(t, ev);
 	}
 }
