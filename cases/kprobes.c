@@ -19,11 +19,6 @@ static struct perf_event_attr probe(struct pv_test *t, bool ret)
 	return attr;
 }
 
-static const char *name_of(const struct perf_event_attr *attr)
-{
-	return (const char *)(uintptr_t)attr->kprobe_func;
-}
-
 static void calls(int n)
 {
 	while (n--)
