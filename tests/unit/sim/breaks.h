@@ -23,6 +23,8 @@
 	X(COUNT_DRIFTS, "one in ten thousand hardware occurrences counts twice", \
 	  "*/counting/loop") \
 	X(READ_ADDS_ONE, "a read changes the count", "*/counting/exact") \
+	X(READ_COUNTS_AGAIN, "a read of a running event counts all of it once more", \
+	  "*/running/reads") \
 	X(ZERO_COUNTS, "events that have nothing to count do count", "*/counting/zero") \
 	X(CLOCK_FAST, "clocks run a thousand times too fast", "*/counting/live") \
 	X(CLOCK_STANDS, "clocks run a hundred times too slow", "*/counting/live") \
@@ -54,12 +56,13 @@
 	  "*/toggles/born_enabled") \
 	X(ENABLE_IGNORED, "IOC_ENABLE does nothing", "*/toggles/switch") \
 	X(ENABLE_REFUSED, "IOC_ENABLE is refused", "*/errors/ioctl") \
-	X(ENABLE_RESETS, "IOC_ENABLE sets the count to 0", "*/toggles/switch") \
+	X(ENABLE_RESETS, "IOC_ENABLE sets the count to 0", \
+	  "*/toggles/switch */running/enable_again") \
 	X(DISABLE_IGNORED, "IOC_DISABLE does nothing", "*/counting/live */toggles/switch") \
 	X(DISABLE_ADDS_ONE, "IOC_DISABLE changes the count", "*/toggles/switch") \
 	X(COUNTS_WHEN_OFF_TOO, "a disabled event counts", \
-	  "*/counting/live */toggles/switch */breakpoint/other_function") \
-	X(RESET_IGNORED, "IOC_RESET does nothing", "*/toggles/reset") \
+	  "*/counting/live */toggles/switch */breakpoint/other_function */running/off_time") \
+	X(RESET_IGNORED, "IOC_RESET does nothing", "*/toggles/reset */running/reset_unread") \
 	X(RESET_CLEARS_TIMES, "IOC_RESET clears the times too", "*/toggles/reset") \
 	X(RESET_DISABLES, "IOC_RESET disables the event", "*/toggles/reset") \
 	X(RESET_ENABLES, "IOC_RESET enables the event", "*/toggles/reset") \

@@ -30,6 +30,8 @@ static struct totals total(struct sim_event *ev)
 	/* A value that moves by being looked at. */
 	if (sim_broken(SIM_READ_ADDS_ONE))
 		ev->count++;
+	if (sim_broken(SIM_READ_COUNTS_AGAIN) && ev->on_counter)
+		ev->count *= 2;
 	return t;
 }
 

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Boots a kernel with some cases and says what became of each."""
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RED = ("fail", "crash", "hang")
+# A case takes 0.01 s, at most 0.1; a switch that hangs each of its owners must come to its end.
+# Under icount the guest's second is ten of ours when it has work to do.
+CASE_SECONDS = {"arm64": 1, "x86_64": 3}
+RUN_SECONDS = 90
+LIVE: set[subprocess.Popen[str]] = set()
+
+
+@dataclass
+class Outcome:
+    """One run: what each case said, and the first splat."""
+
+    verdicts: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    splats: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    trouble: str = ""  # why there are no verdicts
+
+    def red(self) -> list[str]:
+        return [case for case, verdict in self.verdicts.items() if verdict in RED]
+
+    def caught(self, before: Outcome) -> list[str]:
+        """Cases that are worse than in a run of the unbroken kernel."""
+        return [case for case, verdict in self.verdicts.items()
+                if (verdict in RED and before.verdicts.get(case) not in RED)
+                or (verdict == "xfail" and before.verdicts.get(case) in ("xpass", "pass"))]
+
+
+def template(case: str) -> str:
+    return case.partition(":")[0]
+
+
+def matches(case: str, globs: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(case, glob) for glob in globs)
+
+
+def _read(stream: Path, outcome: Outcome) -> None:
+    running = ""
+    for line in stream.read_bytes().splitlines() if stream.exists() else []:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            break
+        kind = event.get("event")
+        if kind == "case_begin":
+            running = event["case"]
+        elif kind == "case_end":
+            outcome.verdicts[event["case"]] = event["verdict"]
+            outcome.reasons[event["case"]] = event.get("reason", "")
+            running = ""
+        elif kind == "splat":
+            outcome.splats.append(event.get("title", event.get("class", "")))
+    if running:
+        outcome.verdicts[running] = "crash"
+        outcome.reasons[running] = "the stream stops here"
+
+
+def stop_all() -> None:
+    """pmuvet ends its guest when it is ended."""
+    for child in list(LIVE):
+        child.terminate()
+
+
+def run(arch: str, kernel: Path, append: str, globs: Iterable[str],
+        launcher: bool = False) -> Outcome:
+    """`launcher`: see that pmuvet is built, first (one at a time)."""
+    program = ROOT / ("pmuvet" if launcher else "build/native/runner/pmuvet")
+    outcome = Outcome()
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="pmuvet-broken-") as tmp:
+        stream = Path(tmp) / "run.jsonl"
+        argv = [str(program), "run", "--platform", arch, "--kernel", str(kernel), "--quiet",
+                "--timeout", str(CASE_SECONDS[arch]), "--json", str(stream)]
+        argv += ["--append", append] if append else []
+        argv += [word for glob in globs for word in ("--filter", glob)]
+        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True, errors="replace",
+                                 env=dict(os.environ, PMUVET_ROOT=str(ROOT)),
+                                 start_new_session=True)
+        LIVE.add(child)
+        try:
+            said = child.communicate(timeout=RUN_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            # pmuvet ends its guest and closes the stream.
+            child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.communicate(timeout=20)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            said = f"not done after {RUN_SECONDS} s"
+        finally:
+            LIVE.discard(child)
+        _read(stream, outcome)
+    outcome.seconds = time.monotonic() - start
+    if not outcome.verdicts:
+        outcome.trouble = (said.strip().splitlines() or ["pmuvet said nothing"])[-1]
+    return outcome
