@@ -266,15 +266,25 @@ static uint64_t steps_of(struct pv_test *t, bool with_exec, bool with_data)
 	return steps;
 }
 
-PV_CASE(ptrace, step, .pmu = "breakpoint", .arch = "x86_64 arm64", .each = "word[exec,data,both]",
-	.needs = "watchpoints", .proof = "kernel",
+PV_CASE(ptrace, step, .pmu = "breakpoint", .arch = "x86_64 arm64", .proof = "kernel",
 	.about =
-		"a process that is single-stepped takes as many steps with perf's breakpoints as without, and they count")
+		"a process that is single-stepped takes as many steps with perf's execution breakpoint as without, and it counts")
 {
-	bool exec = strcmp(pv_word(t), "data"), data = strcmp(pv_word(t), "exec");
 	uint64_t plain = steps_of(t, false, false);
 
 	pv_expect_in(t, "steps", plain, 40, 4999);
-	pv_expect_eq(t, "steps with breakpoints", steps_of(t, exec, data), plain);
+	pv_expect_eq(t, "steps with a breakpoint", steps_of(t, true, false), plain);
+}
+
+/* Not x86: QEMU's TCG (7.2) never comes back from a step onto a watched store. */
+PV_CASE(ptrace, step_data, .pmu = "breakpoint", .arch = "arm64", .each = "word[data,both]",
+	.needs = "watchpoints", .proof = "kernel",
+	.about =
+		"a process that is single-stepped takes as many steps with perf's watchpoint as without, and it counts")
+{
+	uint64_t plain = steps_of(t, false, false);
+
+	pv_expect_in(t, "steps", plain, 40, 4999);
+	pv_expect_eq(t, "steps with a watchpoint", steps_of(t, pv_word(t)[0] == 'b', true), plain);
 }
 #endif

@@ -2,7 +2,6 @@
 /* Breakpoints and the kernel: its own addresses, and what it does to a watched place. */
 #define _GNU_SOURCE
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cases/lib/probes.h"
@@ -45,36 +44,20 @@ PV_CASE(watch_kernel, copies, .pmu = "breakpoint", .arch = "x86_64 arm64",
 	pv_expect_eq(t, "our stores afterwards", pv_grown(t, ev, &last), 4);
 }
 
-static const char *target(void)
-{
-#ifdef __aarch64__
-	return "__arm64_sys_getppid";
-#else
-	return "__x64_sys_getppid";
-#endif
-}
-
-PV_CASE(watch_kernel, function, .pmu = "breakpoint", .arch = "x86_64 arm64",
-	.each = "word[task,cpu]", .needs = "root", .proof = "kernel",
+PV_CASE(watch_kernel, function, .pmu = "kprobe", .arch = "x86_64 arm64",
+	.each = "event[entry] word[task,cpu]", .needs = "root", .proof = "kernel",
 	.about =
 		"an execution breakpoint on a kernel function counts its calls; with exclude_kernel it is EINVAL, on arm64 for a task, too")
 {
-	uint64_t addr = pv_ksym(target());
+	uint64_t addr = pv_kfunc_address(t, pv_event(t));
 	bool cpu = !strcmp(pv_word(t), "cpu");
 	pid_t pid = cpu ? -1 : 0;
 	int on = cpu ? pv_cpu(t) : -1;
 	struct perf_event_attr attr = pv_bp_attr(HW_BREAKPOINT_X, (void *)(uintptr_t)addr, 0);
 	unsigned int slots = pv_bp_slots(t, HW_BREAKPOINT_X, pid, on);
 	struct pv_ev *ev;
-	char type[16];
 
-	if (pv_file_read("/sys/bus/event_source/devices/kprobe/type", type, sizeof(type)) < 0)
-		pv_skip(t, PV_CONFIG_OFF,
-			"without kprobes there are no breakpoints in kernel code (CONFIG_KPROBES)");
-	if (!addr)
-		pv_skip(t, PV_HIDDEN,
-			"%s is not in /proc/kallsyms: set kernel.kptr_restrict to 0 or 1",
-			target());
+	pv_expect(t, "the function's address is the kernel's", addr >> 63);
 	attr.exclude_kernel = 1;
 	pv_expect_errno(t, "with exclude_kernel", pv_outcome(t, &attr, pid, on, -1, 0), -EINVAL);
 	pv_expect_eq(t, "slots after a refusal", pv_bp_slots(t, HW_BREAKPOINT_X, pid, on), slots);
@@ -88,14 +71,13 @@ PV_CASE(watch_kernel, function, .pmu = "breakpoint", .arch = "x86_64 arm64",
 #endif
 	ev = pv_open(t, &attr, pid, on, NULL, 0);
 	pv_enable(t, ev);
-	for (int i = 0; i < 20; i++)
-		syscall(SYS_getppid);
+	pv_work(t, 20);
 	pv_disable(t, ev);
 	if (cpu)
 		pv_expect_in(t, "calls", pv_value(t, ev), 20, 25);
 	else
 		pv_expect_eq(t, "calls", pv_value(t, ev), 20);
-	syscall(SYS_getppid);
+	pv_work(t, 1);
 	pv_close(t, ev);
 	pv_expect_eq(t, "slots at the end", pv_bp_slots(t, HW_BREAKPOINT_X, pid, on), slots);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #define _GNU_SOURCE
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,20 +46,32 @@ pv_function *pv_function_at(struct pv_test *t, unsigned int i)
 	return (pv_function *)(uintptr_t)(page + (size_t)i * APART);
 }
 
-uint64_t pv_ksym(const char *name)
+/* By a probe on it: reading /proc/kallsyms takes seconds on an emulator. */
+uint64_t pv_kfunc_address(struct pv_test *t, const struct pv_event_desc *e)
 {
-	uint64_t addr, found = 0;
-	char line[512], sym[256];
-	FILE *f = fopen("/proc/kallsyms", "re");
+	struct perf_event_attr attr = pv_attr(t, e);
+	struct {
+		uint32_t size;
+		uint16_t type;
+		uint8_t flags, preempt;
+		int32_t pid;
+		uint64_t ip;
+	} __attribute__((packed)) s = {0};
+	static struct pv_record rec;
+	struct pv_ev *ev;
 
-	if (!f)
-		return 0;
-	while (!found && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%" SCNx64 " %*c %255s", &addr, sym) == 2 && !strcmp(sym, name))
-			found = addr;
-	}
-	fclose(f);
-	return found;
+	attr.config &= ~1ull; /* entry, not return */
+	attr.sample_period = 1;
+	attr.sample_type = PERF_SAMPLE_RAW;
+	ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	pv_ring_map(t, ev, 1);
+	pv_enable(t, ev);
+	pv_work_event(t, e, 1);
+	pv_disable(t, ev);
+	if (pv_ring_next(t, ev, &rec))
+		memcpy(&s, rec.body, sizeof(s));
+	pv_close(t, ev);
+	return s.ip;
 }
 
 struct perf_event_attr pv_bp_attr(uint32_t type, const void *addr, unsigned int len)

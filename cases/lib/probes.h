@@ -11,8 +11,8 @@
 /* The i-th (0..31) of some empty functions made at run time, 64 bytes apart in one page. */
 typedef void pv_function(void);
 pv_function *pv_function_at(struct pv_test *t, unsigned int i);
-/* A kernel symbol's address; 0 when it is not told. */
-uint64_t pv_ksym(const char *name);
+/* Where a kprobe event's function is; 0 when its probe gives no sample. */
+uint64_t pv_kfunc_address(struct pv_test *t, const struct pv_event_desc *e);
 /* A disabled breakpoint of `type` at `addr`; execution has sizeof(long). */
 struct perf_event_attr pv_bp_attr(uint32_t type, const void *addr, unsigned int len);
 /* The count, and since the last time it was asked. */
