@@ -219,6 +219,9 @@ int pv_try_open(struct pv_test *t, struct perf_event_attr *attr, pid_t pid, int 
 		unsigned long flags)
 {
 	(void)t;
+	if (attr->type == PERF_TYPE_SOFTWARE && (attr->config == PERF_COUNT_SW_PAGE_FAULTS ||
+						 attr->config == PERF_COUNT_SW_PAGE_FAULTS_MIN))
+		pv_sys_work_prepare(PV_WORK_TOUCH);
 	return pv_sys_perf_event_open(attr, pid, cpu, group_fd, flags | PERF_FLAG_FD_CLOEXEC);
 }
 
