@@ -246,7 +246,7 @@ struct throttle {
 };
 
 PV_CASE(freq, throttle, .pmu = "sw", .each = "event[samples time]", .needs = "root",
-	.proof = "kernel", .fixes = "eb3182ef0405 (6.16..6.17: cpu-clock hangs when throttled)",
+	.proof = "kernel", .fixes = "bc4394e5e79c (6.16-rc: a clock is stopped in its own timer)",
 	.about =
 		"an event that samples too often is throttled and let go, in pairs of records, and "
 		"goes on in between")

@@ -304,6 +304,39 @@ PV_CASE(notify, refresh_adds, .pmu = "perf", .each = "n[1,3]", .proof = "kernel"
 	pv_expect_eq(t, "count without an end", pv_read(t, endless).value, 5 * period);
 }
 
+PV_CASE(notify, refresh_clock, .pmu = "sw", .each = "event[samples time]", .proof = "kernel",
+	.fixes = "eb3182ef0405 (6.16.6.., 6.17: the machine hangs)",
+	.about = "REFRESH of a clock ends it in its own timer, with POLL_HUP, again and again")
+{
+	struct perf_event_attr attr = pv_attr(t, pv_event(t));
+	uint64_t period = 500000; /* ns */
+	unsigned int hups = 0, rounds = 0, more = 0;
+	struct pv_count first, then;
+	struct pv_ev *ev;
+
+	attr.sample_period = period;
+	listen_to(t, SIGNAL);
+	ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	send_to(t, ev, SIGNAL, F_OWNER_TID, gettid());
+	for (; rounds < 3; rounds++) {
+		unsigned int due = seen->count + 1;
+
+		/* The first of a round may come as one with the last: only one is waited for. */
+		pv_expect_errno(t, "refresh", pv_ioctl(ev, PERF_EVENT_IOC_REFRESH, 1), 0);
+		for (int i = 0; i < 2000 && seen->count < due; i++)
+			pv_work(t, period / 1000);
+		hups += seen->count == due && seen->code == POLL_HUP;
+		first = pv_read(t, ev);
+		pv_work(t, 3 * period / 1000);
+		then = pv_read(t, ev);
+		more += seen->count != due || then.value != first.value ||
+			then.enabled != first.enabled;
+	}
+	pv_expect_in(t, "count", then.value, 1, UINT64_MAX);
+	pv_expect_eq(t, "rounds that ended with POLL_HUP", hups, 3);
+	pv_expect_eq(t, "rounds that went on", more, 0);
+}
+
 PV_CASE(notify, refresh_group, .pmu = "perf", .each = "word[leader,sibling]", .proof = "kernel",
 	.about = "the end of a leader is the end of its group, that of a sibling its own")
 {
