@@ -6,11 +6,13 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -279,4 +281,48 @@ PV_CASE(sideband, mmap_special, .pmu = "perf", .proof = "kernel",
 	want.name = "/anon_hugepage (deleted)";
 	pv_expect_eq(t, "huge pages: records", log->n, 1);
 	sb_expect_map(t, "huge pages", log, log->n ? log->rec : NULL, true, &want, &me);
+}
+
+PV_CASE(sideband, mmap_overlay, .pmu = "perf", .needs = "root", .proof = "kernel",
+	.fixes = "8818f507a939, fa4f4bae893f (before 6.18)",
+	.about = "a file on an overlay has the path, device and inode of the overlay, as "
+		 "/proc/PID/maps says, not those of the layer it comes from")
+{
+	struct pv_ev *ev = open_all(t);
+	char name[160], options[400];
+	const char *dir = sb_dir(t);
+	static const char *const parts[] = {"lower", "upper", "work", "merged"};
+	void *p;
+	int fd;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", dir, "tmpfs", 0, NULL))
+		pv_skip(t, PV_DENIED, "mounts of our own: %s", strerrorname_np(errno));
+	for (int i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "%s/%s", dir, parts[i]);
+		mkdir(name, 0755);
+	}
+	close(sb_file(t, "lower/program", 2));
+	snprintf(options, sizeof(options), "lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work",
+		 dir, dir, dir);
+	if (mount("overlay", name, "overlay", 0, options)) {
+		int err = errno;
+
+		umount2(dir, MNT_DETACH);
+		sb_cleanup();
+		pv_skip(t, PV_CONFIG_OFF, "an overlay: %s: CONFIG_OVERLAY_FS",
+			strerrorname_np(err));
+	}
+	snprintf(name, sizeof(name), "%s/merged/program", dir);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	pv_enable(t, ev);
+	p = mmap(NULL, page(), RX, MAP_PRIVATE, fd, 0);
+	pv_disable(t, ev);
+	if (p == MAP_FAILED)
+		pv_error(t, PV_BROKEN_SETUP, "mmap on an overlay: %s", strerrorname_np(errno));
+	expect_maps(t, "file on an overlay", ev, (uintptr_t)p, name, 0);
+	close(fd);
+	munmap(p, page());
+	umount2(dir, MNT_DETACH);
+	sb_cleanup();
 }

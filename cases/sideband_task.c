@@ -18,26 +18,6 @@
 #include "cases/lib/sideband.h"
 #include "cases/lib/sys.h"
 
-struct task {
-	pid_t pid, ppid, tid, ptid;
-};
-
-/* A FORK or EXIT record: the time in it was taken after the trailer's, within from..to. */
-static void expect_task(struct pv_test *t, const char *what, const struct sb_log *log,
-			const struct sb_rec *r, uint32_t type, const struct task *want,
-			const struct sb_who *who, uint64_t from, uint64_t to)
-{
-	struct sb_check c = sb_begin(t, what, log, r, type, 0, 24, who);
-
-	sb_is(&c, "pid", sb_u32(r, 0), (uint32_t)want->pid);
-	sb_is(&c, "ppid", sb_u32(r, 4), (uint32_t)want->ppid);
-	sb_is(&c, "tid", sb_u32(r, 8), (uint32_t)want->tid);
-	sb_is(&c, "ptid", sb_u32(r, 12), (uint32_t)want->ptid);
-	sb_within(&c, "time", sb_u64(r, 16), from, to);
-	sb_within(&c, "time before the trailer's", sb_u64(r, 16), r->time, to);
-	sb_end(&c);
-}
-
 static void *thread_tid(void *arg)
 {
 	*(pid_t *)arg = gettid();
@@ -88,12 +68,12 @@ PV_CASE(sideband, fork, .pmu = "perf", .proof = "kernel",
 	log = sb_take(t, ev);
 	sb_expect_order(t, log, "a FORK of the child and one of the thread",
 			(const uint32_t[]){PERF_RECORD_FORK, PERF_RECORD_FORK, 0});
-	expect_task(t, "FORK of the child", log, sb_find(log, PERF_RECORD_FORK, 0),
-		    PERF_RECORD_FORK, &(struct task){child, getpid(), child, gettid()}, &me, from,
-		    between);
-	expect_task(t, "FORK of the thread", log, sb_find(log, PERF_RECORD_FORK, 1),
-		    PERF_RECORD_FORK, &(struct task){getpid(), getpid(), thread, gettid()}, &me,
-		    between, to);
+	sb_expect_task(t, "FORK of the child", log, sb_find(log, PERF_RECORD_FORK, 0),
+		       PERF_RECORD_FORK, &(struct sb_task){child, getpid(), child, gettid()}, &me,
+		       from, between);
+	sb_expect_task(t, "FORK of the thread", log, sb_find(log, PERF_RECORD_FORK, 1),
+		       PERF_RECORD_FORK, &(struct sb_task){getpid(), getpid(), thread, gettid()},
+		       &me, between, to);
 }
 
 /* What the processes of a family tell the first one. */
@@ -145,15 +125,6 @@ static struct family *shared_family(struct pv_test *t)
 	return f;
 }
 
-static const struct sb_rec *find_task(const struct sb_log *log, uint32_t type, pid_t tid)
-{
-	for (unsigned int i = 0; i < log->n; i++) {
-		if (log->rec[i].type == type && sb_u32(&log->rec[i], 8) == (uint32_t)tid)
-			return &log->rec[i];
-	}
-	return NULL;
-}
-
 /* The records of child(), which the case's process has forked, in a log of `each` scope. */
 static void expect_family(struct pv_test *t, const struct sb_log *log, const struct family *f,
 			  uint64_t from, uint64_t to)
@@ -162,7 +133,7 @@ static void expect_family(struct pv_test *t, const struct sb_log *log, const str
 	const struct {
 		const char *what;
 		uint32_t type;
-		struct task task;
+		struct sb_task task;
 		struct sb_who who;
 	} want[] = {
 		{"FORK of the child",
@@ -212,10 +183,10 @@ static void expect_family(struct pv_test *t, const struct sb_log *log, const str
 	}
 	pv_expect_eq(t, "records of our family", ours, n);
 	for (size_t i = 0; i < n; i++) {
-		const struct sb_rec *r = find_task(log, want[i].type, want[i].task.tid);
+		const struct sb_rec *r = sb_find_task(log, want[i].type, want[i].task.tid);
 
-		expect_task(t, want[i].what, log, r, want[i].type, &want[i].task, &want[i].who,
-			    from, to);
+		sb_expect_task(t, want[i].what, log, r, want[i].type, &want[i].task, &want[i].who,
+			       from, to);
 		/* A thread can be joined before it says EXIT: 3 and 4 may come the other way round,
 		 * the join also frees its waiter for the next FORK. */
 		if (i < 3 || i > 5) {
@@ -249,181 +220,4 @@ PV_CASE(sideband, family, .each = "word[inherit,cpu]", .pmu = "perf", .proof = "
 	expect_family(t, log, f, from, log->to);
 	if (!wide)
 		sb_expect(t, log, "EXIT records", PERF_RECORD_EXIT, 4);
-}
-
-static void clone_sibling(struct pv_test *t, void *arg)
-{
-	struct family *f = arg;
-	long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
-
-	if (pid < 0)
-		pv_error(t, PV_BROKEN_SETUP, "clone: %s", strerrorname_np(errno));
-	if (!pid)
-		_exit(0);
-	f->child = getpid();
-	f->grandchild = pid;
-}
-
-/* Ends when its own child is an orphan, which then ends too, and is told by closing a pipe. */
-static void leave_orphan(struct pv_test *t, void *arg)
-{
-	struct family *f = arg;
-	int hold[2];
-	pid_t pid;
-	char byte;
-
-	if (pipe(hold))
-		pv_error(t, PV_BROKEN_SETUP, "no pipe");
-	f->child = getpid();
-	pid = fork();
-	if (pid) {
-		f->grandchild = pid;
-		return;
-	}
-	close(hold[1]);
-	if (read(hold[0], &byte, 1)) /* ends with the last writer, our parent */
-		_exit(1);
-	while (getppid() == f->child)
-		usleep(100);
-	_exit(0);
-}
-
-PV_CASE(sideband, parents, .pmu = "perf", .proof = "kernel",
-	.about = "FORK names the task that forks, EXIT the parent at the end: CLONE_PARENT and an "
-		 "orphan tell them apart")
-{
-	struct perf_event_attr attr = sb_attr();
-	struct family *f = shared_family(t);
-	struct sb_who who;
-	struct sb_log *log;
-	struct pv_ev *ev;
-	uint64_t from = pv_sys_walltime();
-	pid_t me = getpid();
-
-	attr.task = 1;
-	attr.inherit = 1;
-	ev = sb_open_self(t, &attr);
-	pv_enable(t, ev);
-	pv_wait(t, pv_fork(t, clone_sibling, f));
-	pv_wait(t, f->grandchild);
-	pv_disable(t, ev);
-	log = sb_take(t, ev);
-	sb_expect(t, log, "FORK records with CLONE_PARENT", PERF_RECORD_FORK, 2);
-	who = (struct sb_who){f->child, f->child};
-	expect_task(t, "FORK with CLONE_PARENT", log,
-		    find_task(log, PERF_RECORD_FORK, f->grandchild), PERF_RECORD_FORK,
-		    &(struct task){f->grandchild, f->child, f->grandchild, f->child}, &who, from,
-		    log->to);
-	who = (struct sb_who){f->grandchild, f->grandchild};
-	expect_task(t, "EXIT after CLONE_PARENT", log,
-		    find_task(log, PERF_RECORD_EXIT, f->grandchild), PERF_RECORD_EXIT,
-		    &(struct task){f->grandchild, me, f->grandchild, me}, &who, from, log->to);
-
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
-		pv_error(t, PV_BROKEN_SETUP, "PR_SET_CHILD_SUBREAPER");
-	pv_enable(t, ev);
-	pv_wait(t, pv_fork(t, leave_orphan, f));
-	pv_wait(t, f->grandchild);
-	pv_disable(t, ev);
-	log = sb_take(t, ev);
-	who = (struct sb_who){f->grandchild, f->grandchild};
-	expect_task(t, "EXIT of an orphan", log, find_task(log, PERF_RECORD_EXIT, f->grandchild),
-		    PERF_RECORD_EXIT, &(struct task){f->grandchild, me, f->grandchild, me}, &who,
-		    from, log->to);
-}
-
-static void killed(struct pv_test *t, void *arg)
-{
-	((struct family *)arg)->child = getpid();
-	kill(getpid(), SIGKILL);
-	for (;;)
-		pause();
-	(void)t;
-}
-
-PV_CASE(sideband, killed, .pmu = "perf", .proof = "kernel",
-	.about = "a task that a signal ends has its EXIT like any other")
-{
-	struct perf_event_attr attr = sb_attr();
-	struct family *f = shared_family(t);
-	uint64_t from = pv_sys_walltime();
-	struct sb_who who;
-	struct sb_log *log;
-	struct pv_ev *ev;
-	pid_t pid;
-	int status;
-
-	attr.task = 1;
-	attr.inherit = 1;
-	ev = sb_open_self(t, &attr);
-	pv_enable(t, ev);
-	pid = pv_fork(t, killed, f);
-	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
-		pv_error(t, PV_BROKEN_SETUP, "a child that was to be killed");
-	pv_disable(t, ev);
-	log = sb_take(t, ev);
-	sb_expect_order(t, log, "FORK and EXIT",
-			(const uint32_t[]){PERF_RECORD_FORK, PERF_RECORD_EXIT, 0});
-	who = (struct sb_who){pid, pid};
-	expect_task(t, "EXIT of a killed task", log, sb_find(log, PERF_RECORD_EXIT, 0),
-		    PERF_RECORD_EXIT, &(struct task){pid, getpid(), pid, getpid()}, &who, from,
-		    log->to);
-}
-
-/* In a new pid namespace: process 1, whose children and itself the event names by the numbers of
- * the namespace it was opened in. */
-static void inside(struct pv_test *t, void *arg)
-{
-	struct perf_event_attr attr = sb_attr();
-	uint64_t from = pv_sys_walltime();
-	struct sb_who who = {1, 1};
-	struct sb_log *log;
-	struct pv_ev *ev;
-	pid_t pid;
-
-	(void)arg;
-	attr.task = 1;
-	attr.inherit = 1;
-	ev = sb_open_self(t, &attr);
-	pv_enable(t, ev);
-	pid = pv_fork(t, nothing, NULL);
-	pv_wait(t, pid);
-	pv_disable(t, ev);
-	log = sb_take(t, ev);
-	expect_task(t, "FORK in a pid namespace", log, sb_find(log, PERF_RECORD_FORK, 0),
-		    PERF_RECORD_FORK, &(struct task){pid, 1, pid, 1}, &who, from, log->to);
-	who = (struct sb_who){pid, pid};
-	expect_task(t, "EXIT in a pid namespace", log, sb_find(log, PERF_RECORD_EXIT, 0),
-		    PERF_RECORD_EXIT, &(struct task){pid, 1, pid, 1}, &who, from, log->to);
-}
-
-PV_CASE(sideband, pid_namespace, .needs = "root", .pmu = "perf", .proof = "kernel",
-	.about = "the pids of a record are those of the namespace that the event was opened in")
-{
-	struct perf_event_attr attr = sb_attr();
-	struct sb_who me = sb_self(), who;
-	uint64_t from = pv_sys_walltime();
-	struct sb_log *log;
-	struct pv_ev *ev;
-	pid_t pid;
-
-	attr.task = 1;
-	attr.inherit = 1;
-	ev = sb_open_self(t, &attr);
-	if (unshare(CLONE_NEWPID))
-		pv_skip(t, errno == EINVAL ? PV_CONFIG_OFF : PV_DENIED, "a new pid namespace: %s",
-			strerrorname_np(errno));
-	pv_enable(t, ev);
-	pid = pv_fork(t, inside, NULL);
-	pv_wait(t, pid);
-	pv_disable(t, ev);
-	log = sb_take(t, ev);
-	sb_expect(t, log, "FORK records of both", PERF_RECORD_FORK, 2);
-	expect_task(t, "FORK of process 1, seen from outside", log,
-		    find_task(log, PERF_RECORD_FORK, pid), PERF_RECORD_FORK,
-		    &(struct task){pid, getpid(), pid, gettid()}, &me, from, log->to);
-	who = (struct sb_who){pid, pid};
-	expect_task(t, "EXIT of process 1, seen from outside", log,
-		    find_task(log, PERF_RECORD_EXIT, pid), PERF_RECORD_EXIT,
-		    &(struct task){pid, getpid(), pid, getpid()}, &who, from, log->to);
 }

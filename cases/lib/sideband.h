@@ -86,6 +86,17 @@ bool sb_end(struct sb_check *c);
 /* Bytes that a string takes in a record. */
 size_t sb_padded(const char *text);
 
+/* ---- tasks ---- */
+struct sb_task {
+	pid_t pid, ppid, tid, ptid;
+};
+/* A FORK or EXIT record: the time in it was taken after the trailer's, within from..to. */
+void sb_expect_task(struct pv_test *t, const char *what, const struct sb_log *log,
+		    const struct sb_rec *r, uint32_t type, const struct sb_task *want,
+		    const struct sb_who *who, uint64_t from, uint64_t to);
+/* The FORK or EXIT of that thread, NULL when there is none. */
+const struct sb_rec *sb_find_task(const struct sb_log *log, uint32_t type, pid_t tid);
+
 /* ---- maps ---- */
 struct sb_map {
 	uint64_t addr, len, pgoff;

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* ELF files with build-id notes of every kind, made byte by byte. */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cases/lib/sideband_elf.h"
+
+#define PAGE ((uint64_t)sysconf(_SC_PAGESIZE))
+
+void sb_elf_header(struct sb_elf *e, uint16_t type, uint16_t nr)
+{
+	static const uint8_t ident[] = {0x7f, 'E', 'L', 'F', 0, ELFDATA2LSB, EV_CURRENT};
+
+	if (!e->headers)
+		e->headers = e->is32 ? sizeof(Elf32_Ehdr) : sizeof(Elf64_Ehdr);
+	if (e->is32) {
+		Elf32_Ehdr *h = (void *)e->bytes;
+
+		*h = (Elf32_Ehdr){.e_type = type,
+				  .e_phoff = e->headers,
+				  .e_phnum = nr,
+				  .e_phentsize = sizeof(Elf32_Phdr),
+				  .e_ehsize = sizeof(*h)};
+	} else {
+		Elf64_Ehdr *h = (void *)e->bytes;
+
+		*h = (Elf64_Ehdr){.e_type = type,
+				  .e_phoff = e->headers,
+				  .e_phnum = nr,
+				  .e_phentsize = sizeof(Elf64_Phdr),
+				  .e_ehsize = sizeof(*h)};
+	}
+	memcpy(e->bytes, ident, sizeof(ident));
+	e->bytes[EI_CLASS] = e->is32 ? ELFCLASS32 : ELFCLASS64;
+}
+
+void sb_elf_segment(struct sb_elf *e, uint32_t type, uint64_t offset, uint64_t size)
+{
+	unsigned int i = e->nr_headers++;
+
+	if (e->is32)
+		((Elf32_Phdr *)(e->bytes + e->headers))[i] = (Elf32_Phdr){
+			.p_type = type, .p_offset = offset, .p_filesz = size, .p_align = 4};
+	else
+		((Elf64_Phdr *)(e->bytes + e->headers))[i] = (Elf64_Phdr){
+			.p_type = type, .p_offset = offset, .p_filesz = size, .p_align = 4};
+}
+
+/* A note whose description is `size` bytes that count up from `first`; what it takes. */
+static uint64_t note(struct sb_elf *e, const char *name, uint32_t name_size, uint32_t type,
+		     uint8_t first, uint32_t size)
+{
+	Elf64_Nhdr h = {name_size, size, type};
+	uint64_t from = e->notes;
+
+	memcpy(e->bytes + from, &h, sizeof(h));
+	memcpy(e->bytes + from + sizeof(h), name, name_size);
+	from += sizeof(h) + ((name_size + 3) & ~3u);
+	for (uint32_t i = 0; i < size; i++)
+		e->bytes[from + i] = first + i;
+	from += (size + 3) & ~3u;
+	size = from - e->notes;
+	e->notes = from;
+	return size;
+}
+
+uint64_t sb_elf_id(struct sb_elf *e, uint8_t first, uint32_t size)
+{
+	return note(e, "GNU", 4, NT_GNU_BUILD_ID, first, size);
+}
+
+/* ---- the files: each returns the size of the id that it has, 0 for none ---- */
+
+static uint32_t with_size(struct sb_elf *e, uint32_t size)
+{
+	uint64_t at = e->notes;
+
+	sb_elf_header(e, ET_DYN, 2);
+	sb_elf_segment(e, PT_LOAD, 0, PAGE);
+	sb_elf_segment(e, PT_NOTE, at, sb_elf_id(e, 0x11, size));
+	return size <= 20 ? size : 0;
+}
+
+static uint32_t size_20(struct sb_elf *e)
+{
+	return with_size(e, 20);
+}
+
+static uint32_t size_16(struct sb_elf *e)
+{
+	return with_size(e, 16);
+}
+
+static uint32_t size_8(struct sb_elf *e)
+{
+	return with_size(e, 8);
+}
+
+static uint32_t size_4(struct sb_elf *e)
+{
+	return with_size(e, 4);
+}
+
+static uint32_t size_1(struct sb_elf *e)
+{
+	return with_size(e, 1);
+}
+
+static uint32_t size_0(struct sb_elf *e)
+{
+	return with_size(e, 0);
+}
+
+static uint32_t size_21(struct sb_elf *e)
+{
+	return with_size(e, 21);
+}
+
+static uint32_t size_64(struct sb_elf *e)
+{
+	return with_size(e, 64);
+}
+
+static uint32_t two_notes(struct sb_elf *e)
+{
+	uint64_t at = e->notes;
+
+	sb_elf_header(e, ET_EXEC, 1);
+	sb_elf_id(e, 0x11, 12);
+	sb_elf_id(e, 0x80, 20);
+	sb_elf_segment(e, PT_NOTE, at, e->notes - at);
+	return 12;
+}
+
+/* Others before it in one segment: another type, another name, a name without its zero, a length.
+ */
+static uint32_t behind_others(struct sb_elf *e)
+{
+	uint64_t at = e->notes;
+
+	sb_elf_header(e, ET_DYN, 1);
+	note(e, "GNU", 4, NT_GNU_ABI_TAG, 0x80, 16);
+	note(e, "Linux", 6, NT_GNU_BUILD_ID, 0x80, 20);
+	note(e, "GNU", 3, NT_GNU_BUILD_ID, 0x80, 20);
+	note(e, "GNV", 4, NT_GNU_BUILD_ID, 0x80, 20);
+	sb_elf_id(e, 0x80, 24);
+	sb_elf_id(e, 0x11, 17);
+	sb_elf_segment(e, PT_NOTE, at, e->notes - at);
+	return 17;
+}
+
+static uint32_t second_segment(struct sb_elf *e)
+{
+	uint64_t at = e->notes, first;
+
+	sb_elf_header(e, ET_DYN, 3);
+	sb_elf_segment(e, PT_LOAD, 0, PAGE);
+	first = note(e, "GNU", 4, NT_GNU_ABI_TAG, 0x80, 16);
+	sb_elf_segment(e, PT_NOTE, at, first);
+	sb_elf_segment(e, PT_NOTE, at + first, sb_elf_id(e, 0x11, 20));
+	return 20;
+}
+
+static uint32_t wrong_name(struct sb_elf *e)
+{
+	uint64_t at = e->notes;
+
+	sb_elf_header(e, ET_DYN, 1);
+	note(e, "gnu", 4, NT_GNU_BUILD_ID, 0x80, 20);
+	sb_elf_segment(e, PT_NOTE, at, e->notes - at);
+	return 0;
+}
+
+static uint32_t wrong_type(struct sb_elf *e)
+{
+	uint64_t at = e->notes;
+
+	sb_elf_header(e, ET_DYN, 1);
+	note(e, "GNU", 4, NT_GNU_BUILD_ID + 1, 0x80, 20);
+	sb_elf_segment(e, PT_NOTE, at, e->notes - at);
+	return 0;
+}
+
+static uint32_t no_segment(struct sb_elf *e)
+{
+	sb_elf_header(e, ET_DYN, 1);
+	sb_elf_segment(e, PT_LOAD, 0, PAGE);
+	sb_elf_id(e, 0x80, 20);
+	return 0;
+}
+
+/* The segment ends before the id does. */
+static uint32_t short_segment(struct sb_elf *e)
+{
+	uint64_t at = e->notes;
+
+	sb_elf_header(e, ET_DYN, 1);
+	sb_elf_segment(e, PT_NOTE, at, sb_elf_id(e, 0x80, 20) - 4);
+	return 0;
+}
+
+static uint32_t object_file(struct sb_elf *e)
+{
+	with_size(e, 20);
+	e->bytes[16] = ET_REL;
+	return 0;
+}
+
+static uint32_t not_elf(struct sb_elf *e)
+{
+	with_size(e, 20);
+	e->bytes[3] = 'G';
+	return 0;
+}
+
+static uint32_t no_class(struct sb_elf *e)
+{
+	with_size(e, 20);
+	e->bytes[EI_CLASS] = ELFCLASSNONE;
+	return 0;
+}
+
+static uint32_t cut_in_header(struct sb_elf *e)
+{
+	with_size(e, 20);
+	memset(e->bytes + 17, 0, PAGE - 17);
+	return 0;
+}
+
+/* The following only since build ids are read from any page. */
+static uint32_t third_page(struct sb_elf *e)
+{
+	e->notes = 2 * PAGE + 40;
+	return with_size(e, 20);
+}
+
+static uint32_t across_pages(struct sb_elf *e)
+{
+	e->notes = PAGE - 8;
+	return with_size(e, 20);
+}
+
+static uint32_t id_across_pages(struct sb_elf *e)
+{
+	e->notes = PAGE - 24;
+	return with_size(e, 20);
+}
+
+static uint32_t late_headers(struct sb_elf *e)
+{
+	e->headers = PAGE + 64;
+	return with_size(e, 20);
+}
+
+static uint32_t headers_across_pages(struct sb_elf *e)
+{
+	e->headers = PAGE - 16;
+	e->notes = PAGE + 512;
+	return with_size(e, 20);
+}
+
+const struct sb_elf_file sb_elf_files[SB_ELF_FILES] = {
+	{"20 bytes", size_20, false},
+	{"16 bytes", size_16, false},
+	{"8 bytes", size_8, false},
+	{"4 bytes", size_4, false},
+	{"1 byte", size_1, false},
+	{"0 bytes", size_0, false},
+	{"21 bytes", size_21, false},
+	{"64 bytes", size_64, false},
+	{"two notes", two_notes, false},
+	{"behind other notes", behind_others, false},
+	{"second segment", second_segment, false},
+	{"wrong name", wrong_name, false},
+	{"wrong type", wrong_type, false},
+	{"no segment", no_segment, false},
+	{"short segment", short_segment, false},
+	{"object file", object_file, false},
+	{"not ELF", not_elf, false},
+	{"no class", no_class, false},
+	{"cut in the header", cut_in_header, false},
+	{"third page", third_page, true},
+	{"note across pages", across_pages, true},
+	{"id across pages", id_across_pages, true},
+	{"headers on the second page", late_headers, true},
+	{"headers across pages", headers_across_pages, true},
+};
