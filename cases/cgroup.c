@@ -82,7 +82,7 @@ PV_CASE(cgroup, members, .pmu = "sw tracepoint breakpoint kprobe", .each = "even
 	end(t, g);
 }
 
-PV_CASE(cgroup, core, .pmu = "pmuv3", .each = "event[core,!zero]", .needs = "root",
+PV_CASE(cgroup, core, .pmu = "pmuv3", .each = "event[core,at-least,!long]", .needs = "root",
 	.proof = "kernel",
 	.about = "the counter stands still while no member runs, and has what members do")
 {
