@@ -82,7 +82,7 @@ PV_CASE(cgroup, members, .pmu = "sw tracepoint breakpoint kprobe", .each = "even
 	end(t, g);
 }
 
-PV_CASE(cgroup, core, .pmu = "pmuv3", .each = "event[core,!zero]", .needs = "root",
+PV_CASE(cgroup, core, .pmu = "pmuv3", .each = "event[core,at-least,!long]", .needs = "root",
 	.proof = "kernel",
 	.about = "the counter stands still while no member runs, and has what members do")
 {
@@ -124,21 +124,22 @@ PV_CASE(cgroup, moves, .pmu = "tracepoint", .each = "word[moved,moving,born]",
 	for (int i = 0; i < 3; i++) {
 		pv_act(t, a, PV_ACT_CALLS, 100);
 		/* Itself: while it runs, the event must be switched at once. */
-		if (moving)
-			pv_expect_errno(t, "move itself in",
-					pv_act_text(t, a, PV_ACT_WRITE, 0, pv_cgroup_procs(g)), 0);
-		else
+		if (moving) {
+			pv_expect_errno(t, "move itself in, then call",
+					pv_act_text(t, a, PV_ACT_WRITE, 5, pv_cgroup_procs(g)), 0);
+		} else {
 			pv_cgroup_move(t, g, a->pid);
-		pv_act(t, a, PV_ACT_CALLS, 5);
+			pv_act(t, a, PV_ACT_CALLS, 5);
+		}
 		if (born) {
 			child = pv_actor_fork(t, a);
 			pv_act(t, child, PV_ACT_CALLS, 2);
 			pv_actor_end(t, child);
 		}
 		if (moving)
-			pv_expect_errno(t, "move itself out",
-					pv_act_text(t, a, PV_ACT_WRITE, 0, pv_cgroup_procs(other)),
-					0);
+			pv_expect_errno(
+				t, "move itself out, then call",
+				pv_act_text(t, a, PV_ACT_WRITE, 100, pv_cgroup_procs(other)), 0);
 		else
 			pv_cgroup_move(t, other, a->pid);
 		pv_act(t, a, PV_ACT_CALLS, 100);
@@ -169,8 +170,10 @@ PV_CASE(cgroup, nested, .pmu = "tracepoint", .needs = "root tracefs", .proof = "
 	pv_expect_eq(t, "count of the upper group", value(t, ev[0]), 222);
 	pv_expect_eq(t, "count of the first group below", value(t, ev[1]), 20);
 	pv_expect_eq(t, "count of the second group below", value(t, ev[2]), 200);
-	for (int i = 1; i < 3; i++)
+	for (int i = 1; i < 3; i++) {
+		pv_act(t, in[i], PV_ACT_SPIN, 4000);
 		pv_act_settle(in[i]);
+	}
 	below = pv_read(t, ev[1]).enabled + pv_read(t, ev[2]).enabled;
 	pv_expect_in(t, "time of the groups below", below, 1, UINT64_MAX);
 	pv_expect_in(t, "time of the upper group", pv_read(t, ev[0]).enabled, below, UINT64_MAX);

@@ -160,10 +160,13 @@ PV_CASE(inherit, hup, .pmu = "tracepoint", .needs = "tracefs", .proof = "kernel"
 {
 	struct pv_actor *parent = pv_actor(t), *child, *deep;
 	struct perf_event_attr attr = pv_calls_attr(t);
-	struct pv_ev *ev = open_ring(t, &attr, parent->tid);
+	struct pv_ev *ev;
 
+	pv_tell_apart(t, parent->tid);
+	ev = open_ring(t, &attr, parent->tid);
 	pv_enable(t, ev);
 	child = pv_actor_fork(t, parent);
+	pv_tell_apart(t, child->tid);
 	deep = pv_actor_fork(t, child);
 	pv_expect_eq(t, "poll while all live", pv_poll(ev, 0) & POLLHUP, 0);
 	/* An end kicks the poll: what it says is asked again. */

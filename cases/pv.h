@@ -359,7 +359,7 @@ enum pv_act {
 	PV_ACT_DUMPABLE,    /* prctl PR_SET_DUMPABLE */
 	PV_ACT_EVENTS,      /* prctl PR_TASK_PERF_EVENTS_ENABLE or, with arg 0, _DISABLE */
 	PV_ACT_FD,          /* fcntl F_GETFD of fd arg: 0 or FD_CLOEXEC, or -errno */
-	PV_ACT_WRITE,       /* "0" into the file text: 0 or -errno */
+	PV_ACT_WRITE,       /* "0" into the file text, at once arg calls of getppid: 0 or -errno */
 	PV_ACT_OPEN,        /* a running event of attr pv_act_attr on pid arg: its fd or -errno */
 	PV_ACT_IOCTL,       /* request text[0] of the toggles on fd arg: 0 or -errno */
 	PV_ACT_READ,        /* the first word that fd arg reads, or -errno */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -149,8 +150,9 @@ PV_CASE(soak, locked_memory, .pmu = "perf", .needs = "root", .proof = "kernel",
 	pid = fork();
 	if (!pid) {
 		struct perf_event_attr attr = pv_dummy;
+		struct rlimit none = {0, 0};
 
-		if (setgid(65533) || setuid(65533))
+		if (setrlimit(RLIMIT_MEMLOCK, &none) || setgid(65533) || setuid(65533))
 			_exit(100);
 		for (int i = 0; i < 200 && !failed; i++) {
 			int fd = pv_try_open(t, &attr, 0, -1, -1, 0);

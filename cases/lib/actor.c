@@ -165,11 +165,12 @@ static long become(long uid)
 	return error(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
 }
 
-static long write_self(const char *path)
+static long write_self(const char *path, uint64_t calls)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	long n = fd < 0 ? -errno : error(write(fd, "0", 1));
 
+	pv_sys_work(PV_WORK_GETPPID, calls, NULL, 0);
 	if (fd >= 0)
 		close(fd);
 	return n < 0 ? n : 0;
@@ -252,7 +253,7 @@ static long obey(int slot, const struct order *o)
 	case PV_ACT_FD:
 		return error(fcntl(o->arg, F_GETFD));
 	case PV_ACT_WRITE:
-		return write_self(o->text);
+		return write_self(o->text, o->arg);
 	case PV_ACT_OPEN:
 		return pv_sys_perf_event_open(&pv_act_attr, o->arg, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	case PV_ACT_IOCTL:
