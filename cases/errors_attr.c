@@ -26,8 +26,9 @@ PV_CASE(errors, attr_field, .pmu = "perf",
 	.about =
 		"each field of the attr is taken or refused as the ABI says, and a refusal leaves no descriptor and no change in the attr")
 {
-	long before = next_fd(t);
+	/* Kept: the first and the last event switch code in the kernel. */
 	struct pv_ev *keep = pv_open(t, &pv_dummy, 0, -1, NULL, 0);
+	long before = next_fd(t);
 
 	for (size_t i = 0; i < pv_nr_rules; i++) {
 		const struct pv_rule *r = &pv_rules[i];
@@ -41,8 +42,8 @@ PV_CASE(errors, attr_field, .pmu = "perf",
 		if (memcmp(&copy, &attr, sizeof(attr)))
 			pv_expect_errno(t, "an attr that the kernel changed", 1, -EINVAL);
 	}
-	pv_close(t, keep);
 	pv_expect_eq(t, "next descriptor", next_fd(t), before);
+	pv_close(t, keep);
 }
 
 PV_CASE(errors, clock_of_pmu, .pmu = "tracepoint breakpoint pmuv3 kprobe", .each = "event[live]",

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -64,6 +65,11 @@ long pv_sys_fcntl(int fd, int cmd, unsigned long arg)
 long pv_sys_poll(struct pollfd *fds, unsigned long n, int timeout_ms)
 {
 	return ret(poll(fds, n, timeout_ms));
+}
+
+long pv_sys_task_events(int on)
+{
+	return ret(prctl(on ? PR_TASK_PERF_EVENTS_ENABLE : PR_TASK_PERF_EVENTS_DISABLE));
 }
 
 long pv_sys_fork(void)

@@ -25,7 +25,8 @@ void *pv_sys_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off
 long pv_sys_munmap(void *addr, size_t len);
 long pv_sys_fcntl(int fd, int cmd, unsigned long arg);
 long pv_sys_poll(struct pollfd *fds, unsigned long n, int timeout_ms);
-long pv_sys_fork(void); /* pid, 0 in the child, or -errno */
+long pv_sys_task_events(int on); /* prctl(PR_TASK_PERF_EVENTS_ENABLE or DISABLE) */
+long pv_sys_fork(void);          /* pid, 0 in the child, or -errno */
 /* An ordinary file's text; length or -errno. */
 long pv_sys_file_read(const char *path, char *buf, size_t size);
 long pv_sys_file_write(const char *path, const char *text);

@@ -115,14 +115,16 @@ static bool bad_companions(const union sim_attr *attr)
 	if ((a->sample_type & weights) == weights)
 		return true;
 	/* x86-64: no segment registers below bit 24, none reserved, see abi.md section 2. */
-	if (a->sample_type & PERF_SAMPLE_REGS_USER &&
+	if ((a->sample_type & PERF_SAMPLE_REGS_USER ||
+	     (a->sample_regs_user && sim_broken(SIM_UNASKED_REGS_CHECKED))) &&
 	    (!a->sample_regs_user || a->sample_regs_user & 0xff00f000))
 		return true;
 	if (a->sample_type & PERF_SAMPLE_REGS_INTR &&
 	    (!a->sample_regs_intr || a->sample_regs_intr & 0xff00f000))
 		return true;
 	if (a->sample_type & PERF_SAMPLE_STACK_USER &&
-	    (a->sample_stack_user >= 65535 || a->sample_stack_user % 8))
+	    (a->sample_stack_user >= (sim_broken(SIM_STACK_LARGEST_REFUSED) ? 65528u : 65535u) ||
+	     a->sample_stack_user % 8))
 		return true;
 	return (a->inherit_thread && !a->inherit) || (a->remove_on_exec && a->enable_on_exec) ||
 	       (a->sigtrap && !a->remove_on_exec);
@@ -131,6 +133,7 @@ static bool bad_companions(const union sim_attr *attr)
 int sim_attr_check(const union sim_attr *attr)
 {
 	const struct perf_event_attr *a = &attr->a;
+	uint64_t freq;
 	int err;
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
@@ -149,7 +152,8 @@ int sim_attr_check(const union sim_attr *attr)
 		return -EINVAL;
 	if (a->freq && sim_broken(SIM_FREQ_REFUSED))
 		return -EINVAL;
-	if (a->freq && a->sample_freq > SIM_MAX_SAMPLERATE && !sim_broken(SIM_FREQ_UNCHECKED))
+	freq = sim_broken(SIM_FREQ_CUT) ? (uint32_t)a->sample_freq : a->sample_freq;
+	if (a->freq && freq > SIM_MAX_SAMPLERATE && !sim_broken(SIM_FREQ_UNCHECKED))
 		return -EINVAL;
 	if (!a->freq && a->sample_period >> 63 && !sim_broken(SIM_PERIOD_63_OPENS))
 		return -EINVAL;

@@ -314,7 +314,33 @@
 	X(INHERIT_NOT_SWITCHED, "ioctls do not reach inherited events", "*/inherit/parallel") \
 	X(INHERIT_PINNED_LOST, "pinned events are not inherited", "*/inherit/pinned") \
 	X(INHERIT_SIBLING_LOST, "a group read lacks the siblings' children", "*/inherit/group") \
-	X(ATTACH_WRONG_TASK, "an event on a child counts its parent", "*/inherit/attach")
+	X(ATTACH_WRONG_TASK, "an event on a child counts its parent", "*/inherit/attach") \
+	/* errors and fuzz */ \
+	X(CLOCK_ORDER, "a bad clock is told before what the PMU refuses", "*/errors/order") \
+	X(CLOCK_OF_NMI, "any PMU takes clocks that no NMI may read", "*/errors/clock_of_pmu") \
+	X(SW_CONFIG_CUT, "of a software event's config only 32 bits are looked at", \
+	  "*/errors/attr_field") \
+	X(FRAMES_UNCHECKED, "sample_max_stack above the sysctl opens", "*/errors/attr_field") \
+	X(AUX_LEADER_UNCHECKED, "AUX samples and pauses need no AUX leader", \
+	  "*/errors/attr_field") \
+	X(REFUSED_KEEPS_FD, "a refused open keeps its descriptor", "*/errors/attr_field") \
+	X(GROUP_FD_LATE, "the task is looked at before the group's descriptor", "*/errors/order") \
+	X(FREQ_CUT, "of a frequency only 32 bits are looked at", "*/errors/attr_field") \
+	X(UNASKED_REGS_CHECKED, "user registers are checked that nobody asked for", \
+	  "*/errors/attr_field") \
+	X(STACK_LARGEST_REFUSED, "the largest user stack is refused", "*/errors/attr_field") \
+	X(OUTPUT_TAKEN, "a ring that is mapped can be taken away by SET_OUTPUT", \
+	  "*/fuzz/sequence") \
+	X(PRCTL_IGNORED, "prctl does not switch the task's events", "*/fuzz/sequence") \
+	X(PRCTL_LEADERS_ONLY, "prctl leaves siblings as they are", "*/fuzz/sequence") \
+	X(SIBLING_CLOSES_GROUP, "a sibling that is closed switches its leader off", \
+	  "*/fuzz/sequence") \
+	X(UNMAP_KEEPS_OUTPUT, "the ring of a mapping that is gone is still polled by others", \
+	  "*/fuzz/sequence") \
+	X(REFRESH_0_STOPS, "REFRESH by 0 does not enable", "*/fuzz/sequence") \
+	X(LOST_WAKES, "a sample that is lost wakes poll", "*/fuzz/sequence") \
+	X(PAUSE_LOSES_COUNT, "what a paused ring loses is not in the event's lost count", \
+	  "*/fuzz/sequence")
 /* clang-format on */
 
 enum sim_break {

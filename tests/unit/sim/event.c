@@ -12,9 +12,14 @@
 
 static struct sim_event *new_event(void)
 {
-	int i = sim->nr_events;
 	struct sim_event *ev;
+	int i;
 
+	/* A slot that a broken kernel has kept is kept. */
+	while (sim->nr_events && !sim->event[sim->nr_events - 1].used &&
+	       !sim->event[sim->nr_events - 1].bp_slot)
+		sim->nr_events--;
+	i = sim->nr_events;
 	if (i == SIM_MAX_EVENTS)
 		return NULL;
 	sim->nr_events++;
@@ -24,6 +29,7 @@ static struct sim_event *new_event(void)
 	ev->lost = sim_broken(SIM_FORMAT_LOST_STARTS_ONE);
 	ev->parent = ev->ring = -1;
 	ev->id = sim->next_id++;
+	ev->opener = sim_self;
 	return ev;
 }
 
@@ -47,10 +53,7 @@ static int check_member(struct sim_event *ev, struct sim_event *leader)
 
 	if (leader->leader != sim_index(leader) && !sim_broken(SIM_GROUP_NESTED))
 		return -EINVAL;
-	if (leader->task >= 0 && ev->task >= 0 && l->inherit != a->inherit &&
-	    !sim_broken(SIM_GROUP_INHERIT_MIXED))
-		return -EINVAL;
-	if ((l->use_clockid != a->use_clockid || l->clockid != a->clockid) &&
+	if ((l->use_clockid != a->use_clockid || (a->use_clockid && l->clockid != a->clockid)) &&
 	    !sim_broken(SIM_GROUP_CLOCK_MIXED))
 		return -EINVAL;
 	if (leader->cpu != ev->cpu && !sim_broken(SIM_GROUP_CPU_MIXED))
@@ -106,7 +109,12 @@ static int check_new(struct sim_event *ev, struct sim_event *leader)
 	if (a->inherit && a->sample_type & PERF_SAMPLE_READ &&
 	    !(a->sample_type & PERF_SAMPLE_TID) && !sim_broken(SIM_INHERIT_READ_ACCEPTED))
 		return -EINVAL;
+	if (leader && leader->task >= 0 && ev->task >= 0 && leader->attr.a.inherit != a->inherit &&
+	    !sim_broken(SIM_GROUP_INHERIT_MIXED))
+		return -EINVAL;
 	err = sim_pmu_init(ev);
+	if (!err && !sim_broken(SIM_CLOCK_ORDER))
+		err = sim_check_clock(ev);
 	if (!err && leader)
 		err = check_group(ev, leader);
 	if (!err && leader && !sim_broken(SIM_GROUP_SIZE_UNCHECKED))
@@ -152,6 +160,15 @@ static void start(struct sim_event *ev)
 	ev->used = true;
 }
 
+/* perf_need_aux_event(): nothing here has an AUX area. */
+static bool needs_aux(const struct sim_event *ev)
+{
+	uint32_t aux_action;
+
+	memcpy(&aux_action, ev->attr.byte + 116, sizeof(aux_action));
+	return ev->attr.a.aux_sample_size || aux_action & 6;
+}
+
 static long attach(struct sim_event *ev, struct sim_event *leader, struct sim_event *out,
 		   unsigned long flags)
 {
@@ -165,6 +182,8 @@ static long attach(struct sim_event *ev, struct sim_event *leader, struct sim_ev
 		ev->state = SIM_OFF;
 	if (out)
 		err = sim_set_output(ev, out);
+	if (!err && needs_aux(ev) && !sim_broken(SIM_AUX_LEADER_UNCHECKED))
+		err = -EINVAL;
 	if (!err)
 		err = install_fd(ev);
 	if (err < 0) {
@@ -196,6 +215,8 @@ long sim_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd, un
 	if (flags & PERF_FLAG_PID_CGROUP && (pid == -1 || cpu == -1))
 		return -EINVAL;
 	if (group_fd != -1) {
+		if (sim_broken(SIM_GROUP_FD_LATE) && pid > 0 && sim_find_task(pid) < 0)
+			return -ESRCH;
 		group = sim_event_of(group_fd);
 		if (!group)
 			return sim_broken(SIM_GROUP_FD_EINVAL) ? -EINVAL : -EBADF;
@@ -211,6 +232,8 @@ long sim_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd, un
 	ev->cpu = cpu;
 	leader = flags & PERF_FLAG_FD_NO_GROUP ? NULL : group;
 	err = check_new(ev, leader);
+	if (err && sim_broken(SIM_REFUSED_KEEPS_FD))
+		install_fd(ev);
 	if (err) {
 		if (!sim_broken(SIM_BP_REFUSED_KEEPS_SLOT) &&
 		    !(err == -EOPNOTSUPP && sim_broken(SIM_BP_LATE_REFUSAL_KEEPS_SLOT)))
@@ -225,6 +248,8 @@ static void destroy(struct sim_event *ev)
 {
 	struct sim_event *copy;
 
+	if (sim_broken(SIM_SIBLING_CLOSES_GROUP))
+		sim->event[ev->leader].state = SIM_OFF;
 	while ((copy = sim_next_copy(ev, ev))) {
 		sim_pmu_release(copy);
 		copy->used = false;
@@ -274,6 +299,7 @@ void sim_inherit(int from, int to)
 		copy_of[i] = sim_index(copy);
 		*copy = *ev;
 		copy->id = sim->next_id++;
+		copy->opener = to;
 		copy->task = to;
 		copy->parent = ev->parent >= 0 ? ev->parent : i;
 		copy->leader = sim_index(copy);

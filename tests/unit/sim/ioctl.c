@@ -66,6 +66,18 @@ static long for_group(struct sim_event *ev, unsigned long flags, void (*fn)(stru
 	return 0;
 }
 
+void sim_switch_task(bool on)
+{
+	for (int i = 0; i < sim->nr_events && !sim_broken(SIM_PRCTL_IGNORED); i++) {
+		struct sim_event *ev = &sim->event[i];
+
+		if (ev->leader != i && sim_broken(SIM_PRCTL_LEADERS_ONLY))
+			continue;
+		if (ev->used && ev->parent < 0 && ev->opener == sim_self)
+			for_copies(ev, on ? enable : disable);
+	}
+}
+
 static long refresh(struct sim_event *ev, unsigned long n)
 {
 	if (!sim_sampling(ev) || ev->attr.a.inherit)
@@ -73,6 +85,8 @@ static long refresh(struct sim_event *ev, unsigned long n)
 	if (sim_broken(SIM_REFRESH_REFUSED) || (sim_broken(SIM_REFRESH_ONCE) && ev->refreshed))
 		return -EINVAL;
 	ev->limit += n + (n && sim_broken(SIM_REFRESH_ONE_MORE));
+	if (!n && sim_broken(SIM_REFRESH_0_STOPS))
+		return 0;
 	if (!ev->refreshed || !sim_broken(SIM_REFRESH_LAST))
 		ev->state = SIM_ON;
 	ev->refreshed = true;

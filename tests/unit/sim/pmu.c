@@ -30,11 +30,15 @@ static int init_software(struct sim_event *ev)
 {
 	const struct perf_event_attr *a = &ev->attr.a;
 
-	if (a->config > PERF_COUNT_SW_CGROUP_SWITCHES)
+	uint64_t config = sim_broken(SIM_SW_CONFIG_CUT) ? (uint32_t)a->config : a->config;
+
+	if (has_branch_stack(a))
+		return -EOPNOTSUPP;
+	if (config > PERF_COUNT_SW_CGROUP_SWITCHES)
 		return sim_broken(SIM_SW_CONFIG_UNCHECKED) ? 0 : -ENOENT;
-	if (a->config <= PERF_COUNT_SW_TASK_CLOCK)
+	if (config <= PERF_COUNT_SW_TASK_CLOCK)
 		ev->class = SIM_CLOCK;
-	return has_branch_stack(a) ? -EOPNOTSUPP : 0;
+	return 0;
 }
 
 static int init_tracepoint(struct sim_event *ev)
@@ -197,9 +201,10 @@ static int check_caps(const struct sim_event *ev)
 {
 	const struct perf_event_attr *a = &ev->attr.a;
 	uint32_t aux_action;
-	bool software = a->type == PERF_TYPE_SOFTWARE;
 
 	memcpy(&aux_action, ev->attr.byte + 116, sizeof(aux_action));
+	if (sim_broken(SIM_CLOCK_ORDER) && sim_check_clock(ev))
+		return -EINVAL;
 	if (!sim_is_hardware(ev) && has_extended_regs(a) && !sim_broken(SIM_EXTENDED_REGS_ACCEPTED))
 		return -EOPNOTSUPP;
 	if (a->aux_output && !sim_broken(SIM_AUX_OUTPUT_ACCEPTED))
@@ -208,9 +213,21 @@ static int check_caps(const struct sim_event *ev)
 		return -EINVAL;
 	if (aux_action & 1)
 		return -EOPNOTSUPP;
+	if (a->sample_type & PERF_SAMPLE_CALLCHAIN && a->sample_max_stack > SIM_MAX_STACK &&
+	    !sim_broken(SIM_FRAMES_UNCHECKED))
+		return -EOVERFLOW;
+	return 0;
+}
+
+/* perf_event_set_clock() */
+int sim_check_clock(const struct sim_event *ev)
+{
+	const struct perf_event_attr *a = &ev->attr.a;
+	bool no_nmi = a->type == PERF_TYPE_SOFTWARE || sim_broken(SIM_CLOCK_OF_NMI);
+
 	if (a->use_clockid && a->clockid != CLOCK_MONOTONIC && a->clockid != CLOCK_MONOTONIC_RAW &&
-	    !(software && (a->clockid == CLOCK_REALTIME || a->clockid == CLOCK_BOOTTIME ||
-			   a->clockid == CLOCK_TAI)) &&
+	    !(no_nmi && (a->clockid == CLOCK_REALTIME || a->clockid == CLOCK_BOOTTIME ||
+			 a->clockid == CLOCK_TAI)) &&
 	    !sim_broken(SIM_CLOCKID_UNCHECKED))
 		return -EINVAL;
 	return 0;
@@ -237,7 +254,7 @@ int sim_pmu_init(struct sim_event *ev)
 void sim_pmu_release(struct sim_event *ev)
 {
 	if (sim_broken(SIM_BP_SLOT_LEAKED) ||
-	    (sim_broken(SIM_BP_SLOT_LEAKED_LATER) && sim_index(ev) > SIM_BP_SLOTS))
+	    (sim_broken(SIM_BP_SLOT_LEAKED_LATER) && ev->id > 100 + SIM_BP_SLOTS))
 		return;
 	ev->bp_slot = false;
 }

@@ -70,7 +70,7 @@ static struct sim_event *member_at(struct sim_event *leader, unsigned int nr, un
 static unsigned int read_group(struct sim_event *ev, uint64_t *out, unsigned int max)
 {
 	struct sim_event *leader = &sim->event[ev->leader];
-	uint64_t format = leader->attr.a.read_format, *nr = out++;
+	uint64_t format = ev->attr.a.read_format, *nr = out++;
 	struct totals t = total(leader);
 	unsigned int n = 1, members = 0;
 

@@ -11,8 +11,15 @@
 static struct sim_ring *new_ring(size_t len)
 {
 	struct sim_ring *rb;
-	int i = 0;
+	int i = 0, used = 0;
 
+	/* Memory is given back when no ring is left. */
+	for (int k = 0; k < SIM_MAX_RINGS; k++)
+		used += sim->ring[k].used;
+	if (!used) {
+		memset(sim->ring_memory, 0, sim->ring_used);
+		sim->ring_used = 0;
+	}
 	while (i < SIM_MAX_RINGS && sim->ring[i].used)
 		i++;
 	if (i == SIM_MAX_RINGS || sim->ring_used + len > SIM_RING_MEMORY)
@@ -88,6 +95,8 @@ void sim_munmap(void *addr)
 		rb->used = false;
 		for (int k = 0; k < sim->nr_events; k++) {
 			if (sim->event[k].ring == i) {
+				if (sim_broken(SIM_UNMAP_KEEPS_OUTPUT) && !sim->event[k].own_map)
+					continue;
 				sim->event[k].ring = -1;
 				sim->event[k].own_map = false;
 			}
@@ -95,10 +104,17 @@ void sim_munmap(void *addr)
 	}
 }
 
+static int clock_of(const struct sim_event *ev)
+{
+	return ev->attr.a.use_clockid ? ev->attr.a.clockid : -1;
+}
+
 long sim_set_output(struct sim_event *ev, struct sim_event *to)
 {
 	if (!to) {
-		ev->ring = ev->own_map ? ev->ring : -1;
+		if (ev->own_map)
+			return sim_broken(SIM_OUTPUT_TAKEN) ? 0 : -EINVAL;
+		ev->ring = -1;
 		return 0;
 	}
 	if (sim_broken(SIM_SET_OUTPUT_UNCHECKED)) {
@@ -106,7 +122,7 @@ long sim_set_output(struct sim_event *ev, struct sim_event *to)
 		return 0;
 	}
 	if (to == ev || to->cpu != ev->cpu || (to->cpu < 0 && to->task != ev->task) ||
-	    to->attr.a.use_clockid != ev->attr.a.use_clockid ||
+	    clock_of(to) != clock_of(ev) ||
 	    to->attr.a.write_backward != ev->attr.a.write_backward || ev->own_map || to->ring < 0)
 		return -EINVAL;
 	ev->ring = to->ring;
@@ -200,7 +216,8 @@ static void lose(struct sim_ring *rb, struct sim_event *ev)
 	ev->lost += 1 + sim_broken(SIM_FORMAT_LOST_DOUBLE);
 }
 
-static void output(struct sim_ring *rb, struct sim_event *ev, const struct sim_record *r)
+/* False: lost. */
+static bool output(struct sim_ring *rb, struct sim_event *ev, const struct sim_record *r)
 {
 	struct perf_event_mmap_page *up = (struct perf_event_mmap_page *)rb->page;
 	struct sim_record lost = {.n = 1};
@@ -209,7 +226,8 @@ static void output(struct sim_ring *rb, struct sim_event *ev, const struct sim_r
 
 	if (rb->paused) {
 		lose(rb, ev);
-		return;
+		ev->lost -= sim_broken(SIM_PAUSE_LOSES_COUNT);
+		return false;
 	}
 	if (tell_lost) {
 		add(&lost, ev->id + sim_broken(SIM_LOST_RECORD_ID));
@@ -221,7 +239,7 @@ static void output(struct sim_ring *rb, struct sim_event *ev, const struct sim_r
 	}
 	if (!has_space(rb, len)) {
 		lose(rb, ev);
-		return;
+		return false;
 	}
 	if (tell_lost && !sim_broken(SIM_LOST_RECORD_MISSING))
 		put_bytes(rb, lost.word, lost.n * 8);
@@ -234,6 +252,7 @@ static void output(struct sim_ring *rb, struct sim_event *ev, const struct sim_r
 		rb->wakeup += rb->watermark;
 		rb->poll = 1;
 	}
+	return true;
 }
 
 static void wake_by_count(struct sim_ring *rb, const struct sim_event *ev)
@@ -313,6 +332,7 @@ void sim_sample(struct sim_event *ev, const struct sim_place *at, uint64_t perio
 	struct sim_event *top = ev->parent >= 0 ? &sim->event[ev->parent] : ev;
 	static struct sim_record r;
 	struct sim_ring *rb;
+	bool written;
 
 	if (top->ring < 0 || sim_broken(SIM_SAMPLES_MISSING))
 		return;
@@ -323,8 +343,9 @@ void sim_sample(struct sim_event *ev, const struct sim_place *at, uint64_t perio
 		add(&r, 0);
 	close_record(&r, sim_broken(SIM_RECORD_UNKNOWN) && rb->head > 200 ? 99 : PERF_RECORD_SAMPLE,
 		     at->kernel ? PERF_RECORD_MISC_KERNEL : PERF_RECORD_MISC_USER);
-	output(rb, top, &r);
+	written = output(rb, top, &r);
 	if (sim_broken(SIM_SAMPLE_TWICE))
 		output(rb, top, &r);
-	wake_by_count(rb, ev);
+	if (written || sim_broken(SIM_LOST_WAKES))
+		wake_by_count(rb, ev);
 }

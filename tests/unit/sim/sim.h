@@ -25,6 +25,7 @@
 #define SIM_MAX_RINGS      64
 #define SIM_RING_MEMORY    (64u << 20)
 #define SIM_MAX_SAMPLERATE 100000
+#define SIM_MAX_STACK      127
 #define SIM_BP_SLOTS       4
 #define SIM_PMU_COUNTERS   6 /* programmable; the cycle counter comes on top */
 
@@ -53,6 +54,7 @@ struct sim_event {
 	union sim_attr attr;
 	char probe[64]; /* kprobe function */
 	int task, cpu;  /* task index or -1 */
+	int opener;     /* task index */
 	int leader;     /* own index when it leads */
 	int parent;     /* inherited from this one; -1 */
 	int refs;       /* file descriptors */
@@ -133,6 +135,7 @@ uint64_t sim_read_size(uint64_t format, unsigned int siblings);
 
 /* pmu.c: what perf_init_event() does; fills class and probe, takes a slot. */
 int sim_pmu_init(struct sim_event *ev);
+int sim_check_clock(const struct sim_event *ev);
 void sim_pmu_release(struct sim_event *ev);
 int sim_bp_check(const struct sim_event *ev, const struct perf_event_attr *attr);
 bool sim_is_hardware(const struct sim_event *ev);
@@ -153,6 +156,8 @@ void sim_inherit(int from, int to);
 
 /* ioctl.c */
 long sim_ioctl(struct sim_event *ev, unsigned long request, unsigned long arg);
+/* prctl(PR_TASK_PERF_EVENTS_*) */
+void sim_switch_task(bool on);
 
 /* ring.c */
 void *sim_mmap(struct sim_event *ev, size_t len, int prot, int flags, off_t offset);

@@ -30,6 +30,7 @@ void *__wrap_pv_sys_mmap(void *addr, size_t len, int prot, int flags, int fd, of
 long __wrap_pv_sys_munmap(void *addr, size_t len);
 long __wrap_pv_sys_fcntl(int fd, int cmd, unsigned long arg);
 long __wrap_pv_sys_poll(struct pollfd *fds, unsigned long n, int timeout_ms);
+long __wrap_pv_sys_task_events(int on);
 long __wrap_pv_sys_fork(void);
 long __wrap_pv_sys_file_read(const char *path, char *buf, size_t size);
 long __wrap_pv_sys_file_write(const char *path, const char *text);
@@ -170,6 +171,34 @@ long __wrap_pv_sys_poll(struct pollfd *fds, unsigned long n, int timeout_ms)
 	return ready;
 }
 
+long __wrap_pv_sys_task_events(int on)
+{
+	sim_enter();
+	sim_switch_task(on);
+	sim_leave();
+	return 0;
+}
+
+/* An exited task's place is free when nothing names it any more. */
+static int new_task(void)
+{
+	bool named[SIM_MAX_TASKS] = {false};
+
+	for (int i = 0; i < sim->nr_events; i++) {
+		if (sim->event[i].used && sim->event[i].task >= 0)
+			named[sim->event[i].task] = true;
+		if (sim->event[i].used)
+			named[sim->event[i].opener] = true;
+	}
+	for (int i = 1; i < sim->nr_tasks; i++) {
+		if (sim->task[i].exited && !named[i]) {
+			memset(&sim->task[i], 0, sizeof(sim->task[i]));
+			return i;
+		}
+	}
+	return sim->nr_tasks < SIM_MAX_TASKS ? sim->nr_tasks++ : -1;
+}
+
 /* The child's files and inherited events are there before it runs, as with clone(2). */
 long __wrap_pv_sys_fork(void)
 {
@@ -177,7 +206,7 @@ long __wrap_pv_sys_fork(void)
 	int child;
 
 	sim_enter();
-	child = sim->nr_tasks < SIM_MAX_TASKS ? sim->nr_tasks++ : -1;
+	child = new_task();
 	if (child >= 0) {
 		struct sim_task *task = &sim->task[child];
 
