@@ -111,7 +111,7 @@ PV_CASE(wrap, large, .pmu = "perf", .each = "n[4096,36864,65488]", .arch = "x86_
 	/* the stack's own pages are there before anything counts */
 	touch_over_stack(faults + rounds * page, 0, stack + 8192, 0);
 	for (size_t i = 0; i < rounds; i++) {
-		uint64_t seed = (i + 1) << 32, *word = (uint64_t *)rec.body, n;
+		uint64_t seed = (uint64_t)(i + 1) << 32, *word = (uint64_t *)rec.body, n;
 
 		pv_enable(t, ev);
 		touch_over_stack(faults, i, stack + 8192, seed);
