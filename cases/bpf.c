@@ -134,10 +134,8 @@ PV_CASE(bpf, query, .pmu = "tracepoint", .arch = "x86_64 arm64", .needs = "root 
 	struct perf_event_attr attr =
 		pv_attr(t, pv_find_event(t, "tracepoint", "sys_enter_getsid"));
 	const struct bpf_insn insns[] = {PV_MOVI(0, 1), PV_EXIT()};
-	struct {
-		struct perf_event_query_bpf q;
-		uint32_t ids[8];
-	} u;
+	uint64_t words[8];
+	struct perf_event_query_bpf *q = (struct perf_event_query_bpf *)words;
 	struct pv_ev *ev[3];
 	uint32_t id[3];
 
@@ -145,44 +143,43 @@ PV_CASE(bpf, query, .pmu = "tracepoint", .arch = "x86_64 arm64", .needs = "root 
 		int prog = pv_bpf_load(t, BPF_PROG_TYPE_TRACEPOINT, insns);
 
 		ev[i] = pv_open(t, &attr, 0, -1, NULL, 0);
-		memset(&u, 0, sizeof(u));
-		u.q.ids_len = 8;
-		pv_expect_errno(t, "query", pv_ioctl(ev[i], PERF_EVENT_IOC_QUERY_BPF, (long)&u), 0);
-		pv_expect_eq(t, "programs before", u.q.prog_cnt, i);
+		memset(words, 0, sizeof(words));
+		q->ids_len = 8;
+		pv_expect_errno(t, "query", pv_ioctl(ev[i], PERF_EVENT_IOC_QUERY_BPF, (long)q), 0);
+		pv_expect_eq(t, "programs before", q->prog_cnt, i);
 		pv_expect_errno(t, "attach", pv_ioctl(ev[i], PERF_EVENT_IOC_SET_BPF, prog), 0);
 		id[i] = pv_bpf_id(t, prog);
 		pv_sys_close(prog);
 	}
-	memset(&u, 0, sizeof(u));
-	u.q.ids_len = 8;
-	pv_expect_errno(t, "query of three", pv_ioctl(ev[0], PERF_EVENT_IOC_QUERY_BPF, (long)&u),
-			0);
-	pv_expect_eq(t, "programs", u.q.prog_cnt, 3);
+	memset(words, 0, sizeof(words));
+	q->ids_len = 8;
+	pv_expect_errno(t, "query of three", pv_ioctl(ev[0], PERF_EVENT_IOC_QUERY_BPF, (long)q), 0);
+	pv_expect_eq(t, "programs", q->prog_cnt, 3);
 	for (int i = 0; i < 3; i++)
-		pv_expect_eq(t, "id", u.ids[i], id[i]);
-	memset(&u, 0, sizeof(u));
-	u.q.ids_len = 2;
+		pv_expect_eq(t, "id", q->ids[i], id[i]);
+	memset(words, 0, sizeof(words));
+	q->ids_len = 2;
 	pv_expect_errno(t, "query into two places",
-			pv_ioctl(ev[0], PERF_EVENT_IOC_QUERY_BPF, (long)&u), -ENOSPC);
-	pv_expect_eq(t, "programs told then", u.q.prog_cnt, 3);
-	pv_expect_eq(t, "first id told then", u.ids[0], id[0]);
-	pv_expect_eq(t, "behind the two places", u.ids[2], 0);
-	memset(&u, 0, sizeof(u));
+			pv_ioctl(ev[0], PERF_EVENT_IOC_QUERY_BPF, (long)q), -ENOSPC);
+	pv_expect_eq(t, "programs told then", q->prog_cnt, 3);
+	pv_expect_eq(t, "first id told then", q->ids[0], id[0]);
+	pv_expect_eq(t, "behind the two places", q->ids[2], 0);
+	memset(words, 0, sizeof(words));
 	pv_expect_errno(t, "query of the number",
-			pv_ioctl(ev[0], PERF_EVENT_IOC_QUERY_BPF, (long)&u), 0);
-	pv_expect_eq(t, "the number alone", u.q.prog_cnt, 3);
-	u.q.ids_len = 65;
+			pv_ioctl(ev[0], PERF_EVENT_IOC_QUERY_BPF, (long)q), 0);
+	pv_expect_eq(t, "the number alone", q->prog_cnt, 3);
+	q->ids_len = 65;
 	pv_expect_errno(t, "query of more than there can be",
-			pv_ioctl(ev[0], PERF_EVENT_IOC_QUERY_BPF, (long)&u), -E2BIG);
+			pv_ioctl(ev[0], PERF_EVENT_IOC_QUERY_BPF, (long)q), -E2BIG);
 	pv_close(t, ev[1]);
-	memset(&u, 0, sizeof(u));
-	u.q.ids_len = 8;
-	pv_expect_errno(t, "query", pv_ioctl(ev[0], PERF_EVENT_IOC_QUERY_BPF, (long)&u), 0);
-	pv_expect_eq(t, "programs without the second", u.q.prog_cnt, 2);
-	pv_expect_eq(t, "the second place then", u.ids[1], id[2]);
+	memset(words, 0, sizeof(words));
+	q->ids_len = 8;
+	pv_expect_errno(t, "query", pv_ioctl(ev[0], PERF_EVENT_IOC_QUERY_BPF, (long)q), 0);
+	pv_expect_eq(t, "programs without the second", q->prog_cnt, 2);
+	pv_expect_eq(t, "the second place then", q->ids[1], id[2]);
 	pv_expect_errno(
 		t, "query of a software event",
-		pv_ioctl(pv_open(t, &pv_dummy, 0, -1, NULL, 0), PERF_EVENT_IOC_QUERY_BPF, (long)&u),
+		pv_ioctl(pv_open(t, &pv_dummy, 0, -1, NULL, 0), PERF_EVENT_IOC_QUERY_BPF, (long)q),
 		-EINVAL);
 }
 
