@@ -150,11 +150,12 @@ PV_CASE(sideband, only,
 {
 	struct perf_event_attr attr = sb_attr(), other, helper = sb_attr(), wide;
 	volatile uint8_t stack[16384];
-	struct pv_ev *own, *inherited, *cpu, *off, *theirs;
+	struct pv_ev *own, *inherited, *cpu, *off = NULL, *theirs = NULL;
+	bool all;
 	pid_t held, pid;
 
 	held = pv_fork_held(t, wait_for_nothing, NULL); /* before there is an event to inherit */
-	set_bit(&attr, pv_word(t));
+	all = set_bit(&attr, pv_word(t));
 	own = sb_open(t, &attr, 0, -1);
 	other = attr;
 	other.inherit = 1;
@@ -167,17 +168,21 @@ PV_CASE(sideband, only,
 	if (attr.namespaces)
 		wide.task = 1;
 	cpu = sb_open(t, &wide, -1, pv_cpu(t));
-	set_bit(&other, "all");
-	other.inherit = 0;
-	off = sb_open(t, &other, 0, -1);
-	theirs = sb_open(t, &other, held, -1);
+	/* An event with all bits would hide that one with a single bit is not counted. */
+	if (all || !strcmp(pv_word(t), "none")) {
+		set_bit(&other, "all");
+		other.inherit = 0;
+		off = sb_open(t, &other, 0, -1);
+		theirs = sb_open(t, &other, held, -1);
+		pv_enable(t, theirs);
+	}
 	/* mmap2 alone turns no map record on, it only gives them their form */
 	helper.mmap = 1;
-	sb_open(t, &helper, held, -1);
+	if (!strcmp(pv_word(t), "mmap2"))
+		sb_open(t, &helper, held, -1);
 	/* no growth of the stack in between */
 	memset((void *)stack, 1, sizeof(stack));
 
-	pv_enable(t, theirs);
 	pv_enable(t, own);
 	pv_enable(t, inherited);
 	pv_enable(t, cpu);
@@ -190,9 +195,11 @@ PV_CASE(sideband, only,
 	expect_due(t, "task", own, &attr, false, false, pid);
 	expect_due(t, "inherited", inherited, &attr, false, true, pid);
 	expect_due(t, "CPU", cpu, &wide, true, true, pid);
-	pv_expect_eq(t, "records of an event that is off", sb_take(t, off)->n, 0);
-	pv_expect_eq(t, "records of another task's event",
-		     sb_count(sb_take(t, theirs), 0, getpid()), 0);
+	if (off) {
+		pv_expect_eq(t, "records of an event that is off", sb_take(t, off)->n, 0);
+		pv_expect_eq(t, "records of another task's event",
+			     sb_count(sb_take(t, theirs), 0, getpid()), 0);
+	}
 	pv_go(t, held);
 	pv_wait(t, held);
 }

@@ -115,13 +115,13 @@ PV_CASE(sideband, bpf, .pmu = "perf", .needs = "root", .proof = "kernel",
 		"address, length, name of the compiled code, the flag for its end; each to the event "
 		"that has the bit; none while it is off")
 {
-	static const char *const names[] = {"", "a", "pv_seven", "a_name_of_15_ch"};
+	static const char *const names[] = {"", "a", "six_ch", "pv_seven", "a_name_of_15_ch"};
 	const unsigned int n = sizeof(names) / sizeof(names[0]);
 	struct perf_event_attr attr = sb_attr();
 	struct sb_who me = sb_self();
 	struct pv_ev *programs, *symbols;
 	struct sb_log *programs_log, *symbols_log;
-	struct program p[4];
+	struct program p[5];
 	int fd;
 
 	attr.bpf_event = 1;

@@ -115,6 +115,12 @@ PV_CASE(sideband, switch_preempt, .pmu = "perf", .proof = "kernel",
 	in_from = usage();
 	for (int i = 0; i < 10000 && usage().ru_nivcsw - in_from.ru_nivcsw < 5; i++)
 		sched_yield();
+	/* One that sleeps after more than its share of the CPU may stay on the run queue for a
+	 * while: that is no preemption. */
+	for (int i = 0; i < 8; i++) {
+		pv_work_event(t, pv_find_event(t, "sw", "task-clock"), 2000);
+		nap();
+	}
 	in_to = usage();
 	pv_disable(t, ev);
 	after = usage();

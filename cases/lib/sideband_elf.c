@@ -141,7 +141,7 @@ static uint32_t behind_others(struct sb_elf *e)
 	uint64_t at = e->notes;
 
 	sb_elf_header(e, ET_DYN, 1);
-	note(e, "GNU", 4, NT_GNU_ABI_TAG, 0x80, 16);
+	note(e, "GNU", 4, NT_GNU_ABI_TAG, 0x80, 5); /* padded to 8 */
 	note(e, "Linux", 6, NT_GNU_BUILD_ID, 0x80, 20);
 	note(e, "GNU", 3, NT_GNU_BUILD_ID, 0x80, 20);
 	note(e, "GNV", 4, NT_GNU_BUILD_ID, 0x80, 20);
