@@ -281,7 +281,7 @@
 	X(SAMPLE_READ_WRONG, "the READ block of a sample differs from the count", \
 	  "*/groups/sample_read") \
 	X(READ_SIZE_UNCHECKED, "a read into a small buffer gives what fits", \
-	  "*/groups/small_buffer") \
+	  "*/groups/small_buffer */errors/read_size") \
 	X(READ_SHORT, "a read gives a word too few", "*/groups/small_buffer */groups/read_limit") \
 	X(GROUP_SIZE_UNCHECKED, "a group whose read is above 16 KiB is accepted", \
 	  "*/groups/read_limit") \
