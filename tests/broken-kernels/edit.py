@@ -66,8 +66,11 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
     parts, last, owner = [INCLUDE], 0, None
     for begin, end, new, edit in cuts:
         if begin < last:
-            raise TableError(f"{edit.where}: replaces text that {owner.where if owner else '?'} "
-                             "replaces too: anchor one of them elsewhere, or take before/after")
+            wrong.append(f"{edit.where}: replaces text that {owner.where if owner else '?'} "
+                         "replaces too: anchor one of them elsewhere, or take before/after")
+            continue
         parts += [text[last:begin], new]
         last, owner = end, edit
+    if wrong:
+        raise TableError("\n".join(wrong))
     return "".join(parts) + text[last:]
