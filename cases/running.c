@@ -46,7 +46,7 @@ PV_CASE(running, enable_again, .each = "event[live]",
 
 	pv_enable(t, ev);
 	first = pv_read(t, ev);
-	for (int i = 0; i < ROUNDS && first.enabled < LONG_ENOUGH_NS; i++) {
+	for (int i = 0; i < ROUNDS && (first.enabled < LONG_ENOUGH_NS || !first.value); i++) {
 		pv_work(t, pv_work_some(pv_event(t)));
 		first = pv_read(t, ev);
 	}
