@@ -35,6 +35,12 @@ static unsigned int next_of(const struct sb_log *log, unsigned int i)
 	return k;
 }
 
+/* The same as far as both go: an optimized probe is longer than a breakpoint. */
+static bool same_bytes(const uint8_t *a, size_t n, const uint8_t *b, size_t m)
+{
+	return !memcmp(a, b, n < m ? n : m);
+}
+
 static uint64_t kernel_symbol(const char *name)
 {
 	FILE *f = fopen("/proc/kallsyms", "r");
@@ -58,7 +64,9 @@ PV_CASE(sideband, text_poke, .pmu = "perf", .needs = "root", .arch = "x86_64", .
 {
 	struct perf_event_attr attr = sb_attr(), probe;
 	struct sb_who me = sb_self();
-	unsigned int calls = 0, broken = 0;
+	unsigned int armed = 0, broken = 0;
+	const struct sb_rec *first = NULL, *last = NULL;
+	bool call = false;
 	uint64_t entry = kernel_symbol("__x64_sys_getppid"), trampoline = 0;
 	struct sb_log *log;
 	struct pv_ev *ev;
@@ -88,33 +96,36 @@ PV_CASE(sideband, text_poke, .pmu = "perf", .needs = "root", .arch = "x86_64", .
 			trampoline = addr; /* new code, which the call goes to */
 		if (k < log->n && old) {
 			next = &log->rec[k];
-			broken += sb_u16(next, 8) != new ||
-				  memcmp(next->body + 12, r->body + 12 + old, new);
+			broken += !same_bytes(next->body + 12, sb_u16(next, 8), r->body + 12 + old,
+					      new);
 		}
 		if (!old || addr < entry || addr >= entry + 16)
 			continue;
-		/* A call where functions begin with a nop for the tracer, else a breakpoint. */
-		pv_expect_eq(t, "bytes before and after", old << 8 | new,
-			     old == 1 ? 1 << 8 | 1 : 5 << 8 | 5);
-		if (old == 1 && r->body[12 + 1] == 0xcc) {
-			calls++;
-			pv_expect(t, "the byte is back in the end",
-				  k < log->n && log->rec[k].body[12] == 0xcc &&
-					  log->rec[k].body[12 + 1] == r->body[12]);
+		if (!armed++) {
+			first = r;
+			/* through ftrace a call in the place of a nop, else a breakpoint */
+			call = r->body[12 + old] == 0xe8;
+			pv_expect_eq(t, "bytes before and after", old << 8 | new,
+				     call ? 5 << 8 | 5 : 1 << 8 | 1);
+			pv_expect_eq(t, "first byte written", r->body[12 + old],
+				     call ? 0xe8 : 0xcc);
 		}
-		if (old == 1 || r->body[12 + 5] != 0xe8)
-			continue;
-		calls++;
-		memcpy(&distance, r->body + 12 + 6, sizeof(distance));
-		if (trampoline)
-			pv_expect_eq(t, "where the call goes", addr + 5 + distance, trampoline);
-		pv_expect_eq(t, "first byte of the nop", r->body[12], 0x0f);
-		pv_expect(t, "the nop is back in the end",
-			  k < log->n && !memcmp(log->rec[k].body + 12, r->body + 12 + 5, 5) &&
-				  !memcmp(log->rec[k].body + 12 + 5, r->body + 12, 5));
+		if (call && r == first) {
+			memcpy(&distance, r->body + 12 + 6, sizeof(distance));
+			if (trampoline)
+				pv_expect_eq(t, "where the call goes", addr + 5 + distance,
+					     trampoline);
+			pv_expect_eq(t, "first byte of the nop", r->body[12], 0x0f);
+		}
+		last = r;
 	}
-	if (!entry || !calls)
+	if (!entry || armed < 2)
 		sb_tell(t, log);
-	pv_expect_eq(t, "calls or breakpoints written at the function's entry", calls, 1);
+	pv_expect_in(t, "changes at the function's entry", armed, 2, UINT64_MAX);
+	if (first)
+		pv_expect(t, "what was there is back in the end",
+			  last != first &&
+				  same_bytes(last->body + 12 + sb_u16(last, 8), sb_u16(last, 10),
+					     first->body + 12, sb_u16(first, 8)));
 	pv_expect_eq(t, "changes that begin with other bytes than the last one left", broken, 0);
 }
