@@ -143,6 +143,13 @@ static void build_world(struct pv_test *t)
 	pv_world.slots = watchpoints();
 }
 
+static void end_world(void)
+{
+	pv_idler_end(pv_world.task[OTHER]);
+	pv_idler_end(pv_world.task[CAPABLE]);
+	pv_idler_end(pv_world.task[HIDDEN]);
+}
+
 static void set_paranoid(struct pv_test *t, int level)
 {
 	char text[16];
@@ -180,6 +187,7 @@ static void ask_all(struct pv_test *t, void *arg)
 			pv_expect_errno(t, r->name, pv_row_try(r), pv_row_due(r));
 	}
 	pv_expect_eq(t, "lowest free descriptor", lowest_fd(), before);
+	pv_idler_end(pv_world.task[CHILD]);
 }
 
 static void ask_as_caller(struct pv_test *t, void *arg)
@@ -207,6 +215,7 @@ PV_CASE(errors, privilege, .pmu = "perf",
 	build_world(t);
 	set_paranoid(t, pv_n(t));
 	pv_wait(t, pv_fork(t, ask_as_caller, &others));
+	end_world();
 }
 
 PV_CASE(errors, privilege_chains, .pmu = "perf", .each = "word[nobody,perfmon,sys-admin] n[1,2]",
@@ -217,13 +226,14 @@ PV_CASE(errors, privilege_chains, .pmu = "perf", .each = "word[nobody,perfmon,sy
 		"callchains through the kernel and text_poke records need what kernel mode needs, though user mode alone is counted")
 {
 	find_caller(t);
-	build_world(t);
 	/* Longterm kernels from before config3 never got it. */
 	if (pv_attr_size(t) < PERF_ATTR_SIZE_VER7 + 8)
 		pv_skip(t, PV_TOO_OLD, "kernels with an attr of %u bytes do not ask",
 			pv_attr_size(t));
+	build_world(t);
 	set_paranoid(t, pv_n(t));
 	pv_wait(t, pv_fork(t, ask_as_caller, &chains));
+	end_world();
 }
 
 PV_CASE(errors, privilege_root, .pmu = "perf", .each = "n[-1,2,3,4]", .needs = "root",
@@ -234,6 +244,7 @@ PV_CASE(errors, privilege_root, .pmu = "perf", .each = "n[-1,2,3,4]", .needs = "
 	build_world(t);
 	set_paranoid(t, pv_n(t));
 	pv_wait(t, pv_fork(t, ask_all, &others));
+	end_world();
 }
 
 static void ask_simplest(struct pv_test *t, void *arg)
@@ -267,4 +278,5 @@ PV_CASE(errors, privilege_above, .pmu = "perf", .each = "word[nobody,perfmon,sys
 	pv_who.paranoid = 3;
 	pv_who.restricted = *simplest;
 	pv_wait(t, pv_fork(t, ask_as_caller, &others));
+	end_world();
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cases/lib/become.h"
@@ -60,4 +61,10 @@ pid_t pv_idler(struct pv_test *t, uid_t uid, uint64_t caps, int dumpable)
 		pv_error(t, PV_BROKEN_SETUP, "a child that was to idle has ended");
 	close(ready[0]);
 	return pid;
+}
+
+void pv_idler_end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }

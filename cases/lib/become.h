@@ -16,4 +16,6 @@ void pv_become(struct pv_test *t, uid_t uid, uint64_t caps);
 /* A process of that kind that does nothing until its parent is gone; it is ready when this
  * returns. `dumpable` is PR_SET_DUMPABLE. */
 pid_t pv_idler(struct pv_test *t, uid_t uid, uint64_t caps, int dumpable);
+/* Ends it and takes it away: an init that does not would be left with it. */
+void pv_idler_end(pid_t pid);
 #endif
