@@ -90,8 +90,8 @@ static bool file_pristine(const struct code *c)
 	       !memcmp(buf, plus_one_code, sizeof(buf));
 }
 
-PV_CASE(uprobe, code, .pmu = "uprobe", .each = "word[mapped-before,mapped-after]", .needs = "root",
-	.proof = "kernel",
+PV_CASE(uprobe, code, .arch = "x86_64 arm64", .pmu = "uprobe",
+	.each = "word[mapped-before,mapped-after]", .needs = "root", .proof = "kernel",
 	.about =
 		"probed instructions do what they did, each probe counts, and the code is the file's again when the last one is closed")
 {
@@ -137,8 +137,8 @@ PV_CASE(uprobe, code, .pmu = "uprobe", .each = "word[mapped-before,mapped-after]
 	pv_expect_eq(t, "wrong results", wrong, 0);
 }
 
-PV_CASE(uprobe, semaphore, .pmu = "uprobe", .each = "word[mapped-before,mapped-after]",
-	.needs = "root", .proof = "kernel",
+PV_CASE(uprobe, semaphore, .arch = "x86_64 arm64", .pmu = "uprobe",
+	.each = "word[mapped-before,mapped-after]", .needs = "root", .proof = "kernel",
 	.about =
 		"the reference counter is 1 as long as a probe is there, however many events, and 0 when it is gone")
 {
@@ -184,7 +184,7 @@ static void child_calls(struct pv_test *t, void *arg)
 	}
 }
 
-PV_CASE(uprobe, scope, .pmu = "uprobe", .needs = "root", .proof = "kernel",
+PV_CASE(uprobe, scope, .arch = "x86_64 arm64", .pmu = "uprobe", .needs = "root", .proof = "kernel",
 	.about =
 		"a task's probe counts that task alone, a CPU's every process that maps the file; those without one run plain code")
 {
@@ -221,7 +221,8 @@ PV_CASE(uprobe, scope, .pmu = "uprobe", .needs = "root", .proof = "kernel",
 	pv_expect(t, "the code is as it was", pristine(&c));
 }
 
-PV_CASE(uprobe, deep, .pmu = "uprobe", .each = "n[10,64,100]", .needs = "root", .proof = "kernel",
+PV_CASE(uprobe, deep, .arch = "x86_64 arm64", .pmu = "uprobe", .each = "n[10,64,100]",
+	.needs = "root", .proof = "kernel",
 	.about =
 		"a function that calls itself n deep counts n entries, and as many returns as the kernel keeps: 64")
 {
@@ -241,8 +242,8 @@ PV_CASE(uprobe, deep, .pmu = "uprobe", .each = "n[10,64,100]", .needs = "root", 
 	pv_expect_eq(t, "returns", pv_value(t, out), 3 * kept);
 }
 
-PV_CASE(uprobe, sample, .pmu = "uprobe", .each = "word[entry,return]", .needs = "root",
-	.proof = "kernel",
+PV_CASE(uprobe, sample, .arch = "x86_64 arm64", .pmu = "uprobe", .each = "word[entry,return]",
+	.needs = "root", .proof = "kernel",
 	.about =
 		"a sample's raw data name the probed address, of a return the function and where to")
 {
@@ -295,7 +296,8 @@ static long outcome_at(struct pv_test *t, const char *path, uint64_t offset, uin
 	return pv_outcome(t, &attr, 0, -1, -1, 0);
 }
 
-PV_CASE(uprobe, refused, .pmu = "uprobe", .needs = "root", .proof = "kernel",
+PV_CASE(uprobe, refused, .arch = "x86_64 arm64", .pmu = "uprobe", .needs = "root",
+	.proof = "kernel",
 	.about = "a file that is none and an offset beyond it are refused, each with its errno")
 {
 	struct code c = make_code(t);

@@ -135,8 +135,13 @@ def tables_c(pmus: list[Pmu], cases: list[Case]) -> str:
 
 
 def bodies_c(templates: list[Template]) -> str:
+    def declaration(t: Template) -> str:
+        # What only some architectures have need not be compiled for the others.
+        weak = " __attribute__((weak))" if "arch" in t.keys else ""
+        return f"void {t.function}(struct pv_test *t){weak};\n"
+
     return (HEAD + '#include "pmu/descriptor.h"\n\n'
-            + "".join(f"void {t.function}(struct pv_test *t);\n" for t in templates)
+            + "".join(map(declaration, templates))
             + "\nvoid (*const pv_bodies[])(struct pv_test *t) = {\n"
             + ("".join(f"\t{t.function},\n" for t in templates) or "\tNULL,\n") + "};\n")
 
