@@ -53,8 +53,8 @@ def edited_files(source: Source, switches: Iterable[Switch]) -> dict[str, str]:
     return files
 
 
-def _fragments(arch: str) -> list[Path]:
-    return [HERE / "config" / name for name in ("common", arch)]
+def _fragments(arch: str, *more: str) -> list[Path]:
+    return [HERE / "config" / name for name in ("common", arch, *more)]
 
 
 def _key(source: Source, arch: str, files: dict[str, str]) -> str:
@@ -65,17 +65,21 @@ def _key(source: Source, arch: str, files: dict[str, str]) -> str:
 
 
 class KernelBuild:
-    def __init__(self, source: Source, arch: str, jobs: int, say: debget.Say) -> None:
+    """`more`: further fragments; `variables`: further words for make."""
+
+    def __init__(self, source: Source, arch: str, jobs: int, say: debget.Say, *more: str,
+                 variables: Sequence[str] = ()) -> None:
         self.source, self.arch, self.jobs, self.say = source, arch, jobs, say
+        self.fragments, self.variables = _fragments(arch, *more), variables
         # A directory for each configuration: branches that differ in it would build all in turns.
-        config = "\0".join(path.read_text() for path in _fragments(arch))
+        config = "\0".join(path.read_text() for path in self.fragments)
         name = f"build-{arch}-{hashlib.sha256(config.encode()).hexdigest()[:8]}"
         self.out = source.root / name
         self.log = source.root / f"{name}.log"
 
     def _make(self, *targets: str, env: dict[str, str] | None = None) -> None:
         argv = ["make", "-C", str(self.source.tree), f"O={self.out}", f"ARCH={KARCH[self.arch]}",
-                f"-j{self.jobs}", *targets]
+                f"-j{self.jobs}", *self.variables, *targets]
         if os.uname().machine != {"arm64": "aarch64"}.get(self.arch, self.arch):
             argv.append(f"CROSS_COMPILE={CROSS[self.arch]}")
         with open(self.log, "w") as log:
@@ -89,7 +93,7 @@ class KernelBuild:
 
     def configure(self) -> None:
         """allnoconfig and the fragments, each line of which must have come true."""
-        texts = [(path, path.read_text().splitlines()) for path in _fragments(self.arch)]
+        texts = [(path, path.read_text().splitlines()) for path in self.fragments]
         wanted = "\n".join(line for _, lines in texts for line in lines) + "\n"
         stamp = self.out / "pvbroken.config"
         if stamp.exists() and stamp.read_text() == wanted and (self.out / ".config").exists():
@@ -115,6 +119,14 @@ class KernelBuild:
         final = self.source.root / "images" / f"{self.arch}-{_key(self.source, self.arch, files)}"
         return final / Path(IMAGE[self.arch]).name
 
+    def make(self, switches: list[Switch]) -> Path:
+        """The kernel with these switches, where it was built."""
+        self.source.write(edited_files(self.source, switches))
+        self.configure()
+        self.say(f"building the {self.arch} kernel ({len(switches)} switches)")
+        self._make(Path(IMAGE[self.arch]).name)
+        return self.out / IMAGE[self.arch]
+
     def kept_image(self, switches: list[Switch]) -> Path | None:
         """The kernel with these switches if it is in the cache. Needs no lock."""
         if not self.source.there():
@@ -130,14 +142,10 @@ class KernelBuild:
         kept = self.kept_image(switches)
         if kept:
             return kept
-        files = edited_files(self.source, switches)
-        result = self._place(files)
+        result = self._place(edited_files(self.source, switches))
         final, directory = result.parent, result.parent.parent
         start = time.monotonic()
-        self.source.write(files)
-        self.configure()
-        self.say(f"building the {self.arch} kernel ({len(switches)} switches)")
-        self._make(Path(IMAGE[self.arch]).name)
+        self.make(switches)
         with debget.scratch(directory) as tmp:
             new = tmp / "new"
             new.mkdir()
