@@ -204,11 +204,12 @@ PV_CASE(cross_pmu, toggled, .pmu = "perf", .each = "word[at-once,after-switch]",
 	const struct pv_event_desc *e[NR];
 	struct pv_ev *ev[NR] = {NULL}, *lead;
 	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "sw", "dummy"));
-	struct timespec ts = {0, 100000};
+	const struct pv_event_desc *sleep = pv_find_event(t, "sw", "context-switches");
 	uint64_t wrong = 0, moved = 0, members = 0, before[NR] = {0};
 
 	for (size_t i = 0; i < NR; i++)
 		e[i] = there(i);
+	pv_attr(t, sleep); /* its partner is there before the events are */
 	work_all(t, e);
 	lead = pv_open(t, &attr, 0, -1, NULL, 0);
 	for (size_t i = 0; i < NR; i++) {
@@ -234,7 +235,7 @@ PV_CASE(cross_pmu, toggled, .pmu = "perf", .each = "word[at-once,after-switch]",
 		pv_ioctl(ev[off], PERF_EVENT_IOC_ENABLE, 0);
 		/* The task's events all go off and on again with a context switch. */
 		if (!strcmp(pv_word(t), "after-switch"))
-			nanosleep(&ts, NULL);
+			pv_work_event(t, sleep, 1);
 		moved += at[off] != before[off];
 		for (size_t i = 0; i < NR; i++) {
 			if (!ev[i] || i == off)

@@ -249,8 +249,13 @@ static int by_importance(const void *pa, const void *pb)
 {
 	const struct pv_change *a = pa, *b = pb;
 
+	bool red_a = a->b && a->b->worst >= PV_R_FAIL, red_b = b->b && b->b->worst >= PV_R_FAIL;
+
 	if (a->class != b->class)
 		return a->class < b->class ? -1 : 1;
+	/* What no erratum explains comes first. */
+	if (red_a != red_b)
+		return red_a ? -1 : 1;
 	return strcmp((a->a ? a->a : a->b)->id, (b->a ? b->a : b->b)->id);
 }
 
