@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cases/lib/sys.h"
@@ -150,9 +151,14 @@ PV_CASE(sigtrap, exit, .pmu = "perf", .proof = "kernel",
 {
 	unsigned int ended = 0;
 
+	/*
+	 * How it ends is not judged: a trap between the thread's birth and its first step has ended
+	 * it by SIGSEGV, too (arm64, 7.2). The kernel's log is.
+	 */
 	for (int i = 0; i < 8; i++) {
-		pv_wait(t, pv_fork(t, exit_in_traps, NULL));
-		ended++;
+		pid_t pid = pv_fork(t, exit_in_traps, NULL);
+
+		ended += waitpid(pid, NULL, 0) == pid;
 	}
 	pv_expect_eq(t, "processes that have ended", ended, 8);
 }
