@@ -319,7 +319,8 @@ void pv_move(struct pv_test *t, int cpu);
 int pv_other_cpu(struct pv_test *t);
 /* Returns when that task sleeps: a held child then stands until pv_go(), and its events with it. */
 void pv_wait_asleep(struct pv_test *t, pid_t pid);
-/* ---- faults with known addresses, comms of known sizes: what fills a ring record by record ---- */
+/* ---- faults with known addresses, comms of known sizes: what fills a ring record by record ----
+ */
 /*
  * A page-faults event of this thread in user mode, period 1, disabled. Each touch
  * of a fresh page below gives one sample, whose ADDR is the page's address.

@@ -20,10 +20,12 @@ int pv_regress_main(int argc, char **argv);
 
 /* What proves that a case can fail: a promise broken in the simulated kernel or in a real one. */
 struct pv_promise {
-	const char *kind;  /* "sim" or "kernel" */
-	const char *name;  /* of the breakage: enum sim_break without SIM_; the word after pvbreak= */
+	const char *kind; /* "sim" or "kernel" */
+	const char
+		*name; /* of the breakage: enum sim_break without SIM_; the word after pvbreak= */
 	const char *about; /* what is broken */
-	const char *cases; /* globs of the cases that own the promise; `sim`: ids without variants */
+	const char
+		*cases; /* globs of the cases that own the promise; `sim`: ids without variants */
 };
 extern const struct pv_promise pv_promises[];
 extern const size_t pv_nr_promises;
