@@ -110,8 +110,10 @@ static void trap_and_exec(struct pv_test *t, void *arg)
 PV_CASE(sigtrap, not_after_exec, .pmu = "perf", .proof = "kernel",
 	.about = "a program that knows nothing of it is not killed by SIGTRAP after exec")
 {
-	pv_wait(t, pv_fork(t, trap_and_exec, NULL));
-	pv_expect(t, "the child's end", true);
+	int status = -1;
+
+	waitpid(pv_fork(t, trap_and_exec, NULL), &status, 0);
+	pv_expect_eq(t, "the child's end", status, 0);
 }
 
 static void *touch_for_ever(void *arg)
