@@ -82,10 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="a case's limit")
     run.add_argument("--boot-timeout", type=_seconds, default=Limits.boot, metavar="SECONDS")
     run.add_argument("--silence", type=_seconds, metavar="SECONDS",
-                     help="host time without heartbeat that makes a hang")
+                     help="without heartbeat make a hang; default: by the pace of the boot")
     run.add_argument("--agent", type=Path, metavar="FILE")
     run.add_argument("--dry-run", action="store_true")
-    run.add_argument("--keep", type=Path, metavar="DIR", help="initramfs, console and results of each boot")
+    run.add_argument("--keep", type=Path, metavar="DIR", help="initramfs, console, results and dump of each boot")
     return parser
 
 
@@ -192,13 +192,19 @@ class Session:
             os.replace(tmp / "new", directory / "initramfs")
         print(qemu.quoted(qemu.argv(machine, directory / "initramfs", None)), flush=True)
 
+    def _keep_dump(self, number: int) -> Path | None:
+        if not self._options.keep:
+            return None
+        directory = self._options.keep / str(number)
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory.absolute() / "dump"
+
     def run(self, scratch: Path) -> int:
         machine = self.machine(self.use_kvm())
         kernel = self._kernel
         name = "kvm" if machine.accel is self._platform.kvm else "tcg"
         limits = Limits(boot=self._options.boot_timeout,
-                        # Under icount a guest's second is a billion instructions.
-                        silence=self._options.silence or (40 if machine.deterministic else 20),
+                        silence=self._options.silence,
                         case=self._timeout * 6 + 20)
 
         def start_guest(done: Iterable[Case], number: int) -> Guest:
@@ -208,7 +214,8 @@ class Session:
             say(f"booting {kernel.package or kernel.spec}"
                 f"{f' {kernel.version}' if kernel.version else ''} on {self._platform.name}, "
                 f"accel {name}")
-            return Guest(qemu.argv(machine, channels / "initramfs", channels), channels, limits)
+            return Guest(qemu.argv(machine, channels / "initramfs", channels), channels, limits,
+                         machine.mem, self._keep_dump(number))
 
         if "--list" in self._agent_args:
             return list_cases(start_guest([], 1), scratch / "1/console")

@@ -12,7 +12,8 @@ from typing import Any
 
 import debget
 
-from .guest import End, Guest, Hello, Limits, QmpEvent
+from .death import Death, fatal, splat_event
+from .guest import End, Guest, Hello, QmpEvent, Remark
 from .stream import Writer, clean
 from .transport import Bad, Frame
 
@@ -57,6 +58,8 @@ class Run:
     _since: float = 0.0
     _broken: str = ""  # what makes the running case's result worthless
     _lost: str = ""  # what was lost between cases: nobody knows what it was
+    _oops: dict[str, Any] | None = None  # what the kernel said in the running case and did not die of
+    _dying: str = ""  # this boot is to end: the kernel is damaged
     _bad: int = 0
     _held: list[dict[str, Any]] = field(default_factory=list)
     _held_before: int = 0  # how many of them are of earlier boots
@@ -97,6 +100,7 @@ class Run:
     def _boot(self, number: int, reason: str) -> End:
         guest = self.start_guest(sorted(self.done), number)
         self._broken, self._bad = "", 0
+        self._oops, self._dying = None, ""
         self._held_before = len(self._held)
         self._boot_event = {"event": "boot", "n": number, "reason": reason}
         end = None
@@ -109,13 +113,22 @@ class Run:
                 if self._bad > BAD_MAX:
                     end = End("error", f"more than {BAD_MAX} broken frames", [], True, False)
                     break
+                if self._dying:
+                    end = End("crash", self._dying, [], True, False)
+                    break
         finally:
             guest.close()
         assert end is not None
         self._write_boot()
         if self._current:
-            self._close_case(end.verdict, end.reason, end.tail)
+            self._close_case(end.verdict, end.reason, end.tail, end.death)
+        elif end.death:
+            self._write_death(end.death, {} if end.reached_init else {"init": False})
         return end
+
+    def _write_death(self, death: Death, case: dict[str, Any]) -> None:
+        for event in [*death.splat_events(case), death.event(case)]:
+            self._write(event)
 
     def _write_boot(self) -> None:
         """The boot event: before everything else of its boot, once hello or the boot's end is there."""
@@ -128,12 +141,14 @@ class Run:
 
     # ---- what comes out of a guest ----
 
-    def _take(self, item: Hello | Frame | Bad | QmpEvent) -> None:
+    def _take(self, item: Hello | Frame | Bad | QmpEvent | Remark) -> None:
         if isinstance(item, Hello):
             self._boot_event["seconds"] = round(item.seconds, 3)
             self._write_boot()
         elif isinstance(item, QmpEvent):
             self._write({"event": "qmp", "name": item.name, "data": item.data, "t": item.t})
+        elif isinstance(item, Remark):
+            self._message(item.text)
         elif isinstance(item, Bad):
             self._take_bad(item)
         else:
@@ -166,6 +181,8 @@ class Run:
         elif kind == "evidence" and (event["case"], event["rep"]) != self._current:
             self._take_bad(Bad(f"evidence of {event['case']}, which is not running"))
         elif kind != "run_end":
+            if kind == "splat" and fatal(event):
+                self._oops = self._oops or event
             self._write(event)
 
     def _begin(self, event: dict[str, Any]) -> None:
@@ -192,6 +209,7 @@ class Run:
         self._current = (event["case"], event["rep"])
         self._since = time.monotonic()
         self._broken = ""
+        self._oops = None
         self._write(event)
 
     def _case_end(self, event: dict[str, Any]) -> None:
@@ -202,10 +220,22 @@ class Run:
         if self._broken:
             self._close_case("error", f"its events cannot be trusted: {self._broken}", [])
             return
+        if self._oops:
+            event = self._end_by_oops(event, self._oops)
         self._current = None
         self._finish(case, event)
 
-    def _close_case(self, verdict: str, reason: str, tail: list[str]) -> None:
+    def _end_by_oops(self, event: dict[str, Any], splat: dict[str, Any]) -> dict[str, Any]:
+        """The guest lives on, with whatever the oops left locked: what it would say of further cases is worth nothing."""
+        title = str(splat.get("title", ""))
+        case = {"case": event["case"], "rep": event["rep"]}
+        self._write(Death("oops", title, "kmsg", 0.0, 0.0).event(case))
+        self._dying = f"oops: {title}"
+        more = {key: event[key] for key in ("seconds",) if key in event}
+        return {"event": "case_end", **case, "verdict": "crash", "reason": self._dying, "death": "oops", "title": title,
+                **more}
+
+    def _close_case(self, verdict: str, reason: str, tail: list[str], death: Death | None = None) -> None:
         """Our verdict on a case that gave none, or one that cannot be believed."""
         assert self._current
         case, self._current = self._current, None
@@ -213,6 +243,9 @@ class Run:
                  "reason": reason, "seconds": round(time.monotonic() - self._since, 3)}
         if verdict == "error":
             event["kind"] = "broken-setup"
+        if death:
+            self._write_death(death, {"case": case[0], "rep": case[1]})
+            event.update(death=death.kind, title=death.title)
         self._finish(case, {**event, "tail": tail} if tail else event)
 
     def _finish(self, case: Case, event: dict[str, Any]) -> None:
