@@ -12,6 +12,7 @@ from typing import Any
 
 import debget
 
+from .again import DEAD, Case, Crash, titles
 from .guest import End, Guest, Hello, Limits, QmpEvent
 from .stream import Writer, clean
 from .transport import Bad, Frame
@@ -21,8 +22,6 @@ BAD_MAX = 1000  # more than that: the channel is unusable
 NO_PROGRESS_MAX = 2  # boots in a row that brought no case further
 
 AGENT_SAYS = "pmuvet-agent: "
-
-Case = tuple[str, int]
 
 
 class AgentRefused(Exception):
@@ -50,6 +49,11 @@ class Run:
     # A guest that has these cases in its skip file, in a directory of its own.
     start_guest: Callable[[Iterable[Case], int], Guest]
     done: set[Case] = field(default_factory=set)
+    # What is done about the cases that died, when the plan is through.
+    after: Callable[[list[Crash], Callable[[dict[str, Any]], None]], None] | None = None
+    _crashes: list[Crash] = field(default_factory=list)
+    _boot_cases: list[Case] = field(default_factory=list)  # that began in this boot
+    _through: bool = False
     _began: bool = False
     _plan: int | None = None
     _verdicts: Counter[str] = field(default_factory=Counter)
@@ -75,6 +79,9 @@ class Run:
             end = self._boot(boots, reason)
             if end.finished and self._plan is not None and len(self.done) >= self._plan:
                 lost = self._lost and f"between cases: {self._lost}"
+                self._through = not lost
+                if self.after and self._crashes:
+                    self.after(self._crashes, self._write)
                 self._end_run(not lost, lost)
                 return not lost
             self._check_usage(end)
@@ -97,6 +104,7 @@ class Run:
     def _boot(self, number: int, reason: str) -> End:
         guest = self.start_guest(sorted(self.done), number)
         self._broken, self._bad = "", 0
+        self._boot_cases = []
         self._held_before = len(self._held)
         self._boot_event = {"event": "boot", "n": number, "reason": reason}
         end = None
@@ -190,6 +198,7 @@ class Run:
         if self._current:
             self._close_case("error", "the end of this case never came", [])
         self._current = (event["case"], event["rep"])
+        self._boot_cases.append(self._current)
         self._since = time.monotonic()
         self._broken = ""
         self._write(event)
@@ -209,8 +218,8 @@ class Run:
         """Our verdict on a case that gave none, or one that cannot be believed."""
         assert self._current
         case, self._current = self._current, None
-        event = {"event": "case_end", "case": case[0], "rep": case[1], "verdict": verdict,
-                 "reason": reason, "seconds": round(time.monotonic() - self._since, 3)}
+        event = {**end_keys(case, verdict, reason),
+                 "seconds": round(time.monotonic() - self._since, 3)}
         if verdict == "error":
             event["kind"] = "broken-setup"
         self._finish(case, {**event, "tail": tail} if tail else event)
@@ -219,6 +228,8 @@ class Run:
         self.done.add(case)
         self._verdicts[event["verdict"]] += 1
         self._write(event)
+        if event["verdict"] in DEAD:
+            self._crashes.append(Crash(case, titles(event), tuple(self._boot_cases[:-1])))
 
     # ---- the stream ----
 
@@ -244,7 +255,8 @@ class Run:
     def stop(self, reason: str) -> None:
         """Ends the stream before its time. A case that is running gets no verdict: --resume runs it again."""
         self.say(reason)
-        self._end_run(False, reason)
+        # Behind the plan only the retries are cut off.
+        self._end_run(self._through, reason)
 
     def _end_run(self, complete: bool, reason: str) -> None:
         if not self._began:
@@ -255,6 +267,12 @@ class Run:
         event = {"event": "run_end", "verdicts": dict(self._verdicts), "complete": complete,
                  "seconds": round(time.monotonic() - self._start, 3)}
         self._write(event if complete else {**event, "reason": reason})
+
+
+def end_keys(case: Case, verdict: str, reason: str) -> dict[str, Any]:
+    """Of the case_end that this side gives."""
+    return {"event": "case_end", "case": case[0], "rep": case[1], "verdict": verdict,
+            "reason": reason}
 
 
 def _now() -> str:
