@@ -24,6 +24,7 @@ static const struct {
 	{"regress", pv_regress_main, "run two kernels on guests and report what changed"},
 	{"run", pv_run_main, "run cases on this machine or in a guest"},
 	{"compare", pv_compare_main, "compare two recorded runs"},
+	{"repro", pv_repro_main, "write what crashed, or any case, as one C program"},
 	{"list", pv_list_main, "list cases with their needs and claims"},
 	{"describe", pv_describe_main, "show what a descriptor promises"},
 	{"selftest", NULL, "build and test pmuvet itself, guests included"},
