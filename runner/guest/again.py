@@ -15,6 +15,7 @@ from typing import Any
 
 import debget
 
+from .death import fatal
 from .guest import End, Guest
 from .transport import Bad, Frame
 
@@ -175,6 +176,9 @@ class Again:
                 event = item.payload
                 if event["event"] == "case_begin":
                     running = (event["case"], event["rep"])
+                elif event["event"] == "splat" and running == case and fatal(event):
+                    # The guest lives on, damaged: runner/guest/run.py ends its boot here, too.
+                    return {"verdict": "crash", "title": event.get("title"), "alt": event.get("alt")}
                 elif event["event"] == "case_end":
                     if (event["case"], event["rep"]) == case:
                         return None if bad else event

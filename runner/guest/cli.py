@@ -23,7 +23,7 @@ from kernelfile import KernelError
 from . import SOURCE_ROOT, accel, qemu
 from .again import Again, Bounds, Case, Crash
 from .guest import End, Guest, Hello, Limits
-from .run import AGENT_SAYS, AgentRefused, Facts, Run, end_keys
+from .run import AGENT_SAYS, AgentRefused, Facts, Run, end_of
 from .stream import STOPPERS, StreamError, Writer
 
 EXIT_OK, EXIT_USAGE, EXIT_HARNESS = 0, 2, 3
@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="a case's limit")
     run.add_argument("--boot-timeout", type=_seconds, default=Limits.boot, metavar="SECONDS")
     run.add_argument("--silence", type=_seconds, metavar="SECONDS",
-                     help="host time without heartbeat that makes a hang")
+                     help="without heartbeat make a hang; default: by the pace of the boot")
     run.add_argument("--no-retry", action="store_true", help="cases that died are not retried alone")
     run.add_argument("--retry-boots", type=_positive, default=Bounds.boots, metavar="N",
                      help="for each of them, at most")
@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
                      help="for all of them, at most")
     run.add_argument("--agent", type=Path, metavar="FILE")
     run.add_argument("--dry-run", action="store_true")
-    run.add_argument("--keep", type=Path, metavar="DIR", help="initramfs, console and results of each boot")
+    run.add_argument("--keep", type=Path, metavar="DIR", help="initramfs, console, results and dump of each boot")
     return parser
 
 
@@ -204,20 +204,27 @@ class Session:
             os.replace(tmp / "new", directory / "initramfs")
         print(qemu.quoted(qemu.argv(machine, directory / "initramfs", None)), flush=True)
 
+    def _keep_dump(self, boot: str) -> Path | None:
+        if not self._options.keep:
+            return None
+        directory = self._options.keep / boot
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory.absolute() / "dump"
+
     def run(self, scratch: Path) -> int:
         machine = self.machine(self.use_kvm())
         kernel = self._kernel
         name = "kvm" if machine.accel is self._platform.kvm else "tcg"
         limits = Limits(boot=self._options.boot_timeout,
-                        # Under icount a guest's second is a billion instructions.
-                        silence=self._options.silence or (40 if machine.deterministic else 20),
+                        silence=self._options.silence,
                         case=self._timeout * 6 + 20)
 
         def guest(directory: str, done: Iterable[Case], only: Iterable[Case] = ()) -> Guest:
             channels = scratch / directory
             channels.mkdir()
             (channels / "initramfs").write_bytes(self._initramfs(machine, done, only))
-            return Guest(qemu.argv(machine, channels / "initramfs", channels), channels, limits)
+            return Guest(qemu.argv(machine, channels / "initramfs", channels), channels, limits,
+                         machine.mem, self._keep_dump(directory))
 
         def start_guest(done: Iterable[Case], number: int) -> Guest:
             say(f"booting {kernel.package or kernel.spec}"
@@ -228,7 +235,7 @@ class Session:
         def retry(crashes: list[Crash], write: Callable[[dict[str, Any]], None]) -> None:
             numbers = itertools.count(1)
             Again(lambda jobs: guest(f"again-{next(numbers)}", (), jobs),
-                  lambda case, end: end_keys(case, end.verdict, end.reason), write, say,
+                  end_of, write, say,
                   Bounds(self._options.retry_boots, self._options.retry_seconds)
                   ).investigate(crashes)
 

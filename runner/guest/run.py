@@ -13,7 +13,8 @@ from typing import Any
 import debget
 
 from .again import DEAD, Case, Crash, titles
-from .guest import End, Guest, Hello, Limits, QmpEvent
+from .death import Death, cause, fatal, splat_event
+from .guest import End, Guest, Hello, QmpEvent, Remark
 from .stream import Writer, clean
 from .transport import Bad, Frame
 
@@ -61,6 +62,8 @@ class Run:
     _since: float = 0.0
     _broken: str = ""  # what makes the running case's result worthless
     _lost: str = ""  # what was lost between cases: nobody knows what it was
+    _oops: dict[str, Any] | None = None  # what the kernel said in the running case and did not die of
+    _dying: str = ""  # this boot is to end: the kernel is damaged
     _bad: int = 0
     _held: list[dict[str, Any]] = field(default_factory=list)
     _held_before: int = 0  # how many of them are of earlier boots
@@ -105,6 +108,7 @@ class Run:
         guest = self.start_guest(sorted(self.done), number)
         self._broken, self._bad = "", 0
         self._boot_cases = []
+        self._oops, self._dying = None, ""
         self._held_before = len(self._held)
         self._boot_event = {"event": "boot", "n": number, "reason": reason}
         end = None
@@ -117,13 +121,22 @@ class Run:
                 if self._bad > BAD_MAX:
                     end = End("error", f"more than {BAD_MAX} broken frames", [], True, False)
                     break
+                if self._dying:
+                    end = End("crash", self._dying, [], True, False)
+                    break
         finally:
             guest.close()
         assert end is not None
         self._write_boot()
         if self._current:
-            self._close_case(end.verdict, end.reason, end.tail)
+            self._close_case(end.verdict, end.reason, end.tail, end.death)
+        elif end.death:
+            self._write_death(end.death, {} if end.reached_init else {"init": False})
         return end
+
+    def _write_death(self, death: Death, case: dict[str, Any]) -> None:
+        for event in [*death.splat_events(case), death.event(case)]:
+            self._write(event)
 
     def _write_boot(self) -> None:
         """The boot event: before everything else of its boot, once hello or the boot's end is there."""
@@ -136,12 +149,14 @@ class Run:
 
     # ---- what comes out of a guest ----
 
-    def _take(self, item: Hello | Frame | Bad | QmpEvent) -> None:
+    def _take(self, item: Hello | Frame | Bad | QmpEvent | Remark) -> None:
         if isinstance(item, Hello):
             self._boot_event["seconds"] = round(item.seconds, 3)
             self._write_boot()
         elif isinstance(item, QmpEvent):
             self._write({"event": "qmp", "name": item.name, "data": item.data, "t": item.t})
+        elif isinstance(item, Remark):
+            self._message(item.text)
         elif isinstance(item, Bad):
             self._take_bad(item)
         else:
@@ -174,6 +189,8 @@ class Run:
         elif kind == "evidence" and (event["case"], event["rep"]) != self._current:
             self._take_bad(Bad(f"evidence of {event['case']}, which is not running"))
         elif kind != "run_end":
+            if kind == "splat" and fatal(event):
+                self._oops = self._oops or event
             self._write(event)
 
     def _begin(self, event: dict[str, Any]) -> None:
@@ -201,6 +218,7 @@ class Run:
         self._boot_cases.append(self._current)
         self._since = time.monotonic()
         self._broken = ""
+        self._oops = None
         self._write(event)
 
     def _case_end(self, event: dict[str, Any]) -> None:
@@ -211,10 +229,21 @@ class Run:
         if self._broken:
             self._close_case("error", f"its events cannot be trusted: {self._broken}", [])
             return
+        if self._oops:
+            event = self._end_by_oops(event, self._oops)
         self._current = None
         self._finish(case, event)
 
-    def _close_case(self, verdict: str, reason: str, tail: list[str]) -> None:
+    def _end_by_oops(self, event: dict[str, Any], splat: dict[str, Any]) -> dict[str, Any]:
+        """The guest lives on, with whatever the oops left locked: what it would say of further cases is worth nothing."""
+        title = str(splat.get("title", ""))
+        case = {"case": event["case"], "rep": event["rep"]}
+        self._write(Death("oops", title, "kmsg", 0.0, 0.0).event(case))
+        self._dying = f"oops: {title}"
+        more = {key: event[key] for key in ("seconds",) if key in event}
+        return {**end_keys((event["case"], event["rep"]), "crash", self._dying), **oops_keys(splat), **more}
+
+    def _close_case(self, verdict: str, reason: str, tail: list[str], death: Death | None = None) -> None:
         """Our verdict on a case that gave none, or one that cannot be believed."""
         assert self._current
         case, self._current = self._current, None
@@ -222,6 +251,9 @@ class Run:
                  "seconds": round(time.monotonic() - self._since, 3)}
         if verdict == "error":
             event["kind"] = "broken-setup"
+        if death:
+            self._write_death(death, {"case": case[0], "rep": case[1]})
+            event.update(death_keys(death))
         self._finish(case, {**event, "tail": tail} if tail else event)
 
     def _finish(self, case: Case, event: dict[str, Any]) -> None:
@@ -273,6 +305,24 @@ def end_keys(case: Case, verdict: str, reason: str) -> dict[str, Any]:
     """Of the case_end that this side gives."""
     return {"event": "case_end", "case": case[0], "rep": case[1], "verdict": verdict,
             "reason": reason}
+
+
+def death_keys(death: Death) -> dict[str, Any]:
+    """Of the case_end of a case that a guest died in: what the crash is known by."""
+    first = cause(list(death.splats))
+    alt = first.get("alt") if first and first.get("title") == death.title else None
+    return {"death": death.kind, "title": death.title, **({"alt": alt} if alt else {})}
+
+
+def oops_keys(splat: dict[str, Any]) -> dict[str, Any]:
+    """The same of an oops that the guest survived."""
+    alt = splat.get("alt")
+    return {"death": "oops", "title": str(splat.get("title", "")), **({"alt": alt} if alt else {})}
+
+
+def end_of(case: Case, end: End) -> dict[str, Any]:
+    """The case_end of a case that was running when its guest ended so."""
+    return {**end_keys(case, end.verdict, end.reason), **(death_keys(end.death) if end.death else {})}
 
 
 def _now() -> str:

@@ -2,9 +2,11 @@
 /*
  * An /init that speaks the guest transport and misbehaves as /agent.args says: one
  * case per word, test/<word>. The host side is tested against this, not against luck.
+ * provoke.py puts pv_provoke.ko behind this program: the words die:NAME load it.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +17,8 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int port = -1;
@@ -118,10 +122,95 @@ static void open_port(void)
 		port = open("/dev/console", O_WRONLY | O_NOCTTY);
 }
 
+static void heartbeat(void)
+{
+	struct timespec now;
+	char line[80];
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(line, sizeof(line), "{\"event\":\"heartbeat\",\"t\":%lld.%03ld}",
+		 (long long)now.tv_sec, now.tv_nsec / 1000000);
+	frame(line, 0);
+}
+
+/* Loads the module at this program's end with its parameter; 0 or an errno. */
+static int provoke(const char *name)
+{
+	struct {
+		uint64_t size;
+		char magic[8];
+	} tail;
+	int fd = open("/proc/self/exe", O_RDONLY);
+	char *ko = NULL, what[100];
+	off_t end = lseek(fd, -(off_t)sizeof(tail), SEEK_END);
+
+	if (read(fd, &tail, sizeof(tail)) != sizeof(tail) || memcmp(tail.magic, "pvmodule", 8))
+		return ENOENT;
+	ko = malloc(tail.size);
+	if (!ko || pread(fd, ko, tail.size, end - tail.size) != (ssize_t)tail.size)
+		return EIO;
+	close(fd);
+	snprintf(what, sizeof(what), "what=%s", name);
+	return syscall(SYS_init_module, ko, tail.size, what) ? errno : 0;
+}
+
+/* Dies in a child, while this process goes on beating as an agent does. */
+static void die(const char *name, const char *id)
+{
+	int status, error;
+	char text[200];
+	pid_t child = fork();
+
+	if (!child)
+		_exit(provoke(name));
+	while (waitpid(child, &status, WNOHANG) == 0) {
+		heartbeat();
+		usleep(200000);
+	}
+	error = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+	/* The module refuses to stay. */
+	if (WIFSIGNALED(status))
+		snprintf(text, sizeof(text), ",\"text\":\"%s: signal %d\"", name, WTERMSIG(status));
+	else if (error == ECANCELED)
+		snprintf(text, sizeof(text), ",\"text\":\"%s: survived\"", name);
+	else
+		snprintf(text, sizeof(text), ",\"text\":\"%s: %s\"", name, strerror(error));
+	event("message", id, text);
+}
+
+/* Touches memory until the kernel takes a victim, which is this child. */
+static void eat(void)
+{
+	pid_t child = fork();
+
+	if (!child)
+		for (;;) {
+			char *more = malloc(1 << 20);
+
+			if (more)
+				memset(more, 1, 1 << 20);
+		}
+	waitpid(child, NULL, 0);
+}
+
 static void misbehave(const char *word, const char *id)
 {
 	static bool armed[2];
 	char big[1500];
+
+	if (!strncmp(word, "die:", 4))
+		die(word + 4, id);
+	if (!strncmp(word, "sysrq:", 6))
+		spill("/proc/sysrq-trigger", word + 6);
+	if (!strncmp(word, "wait:", 5))
+		for (int i = 0; i < atoi(word + 5) * 5; i++, usleep(200000))
+			heartbeat();
+	if (!strcmp(word, "kmemleak"))
+		spill("/sys/kernel/debug/kmemleak", "scan");
+	if (!strcmp(word, "exit"))
+		_exit(0);
+	if (!strcmp(word, "eat"))
+		eat();
 
 	if (!strncmp(word, "panic", 5))
 		spill("/proc/sysrq-trigger", "c");
@@ -192,6 +281,7 @@ int main(void)
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("sysfs", "/sys", "sysfs", 0, NULL);
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	n = scandir("/modules", &list, NULL, alphasort);
 	for (int i = 0; i < n; i++)
 		load(list[i]);
