@@ -33,6 +33,7 @@ enum pv_event_type {
 	PV_E_QMP,
 	PV_E_KNOB,
 	PV_E_RESUME,
+	PV_E_AGAIN,
 	PV_E_RUN_END,
 	PV_E_NR,
 };
@@ -98,9 +99,10 @@ struct pv_stream_event {
 	bool ok; /* true for notes */
 
 	const char *text;          /* message (one line), splat (lines) */
-	const char *class, *title; /* splat */
+	const char *class, *title; /* splat; `title` also of case_end and again */
+	const char *alt;           /* case_end: other titles of the same bug, joined by \n */
 
-	/* case_end; `reason` and `seconds` also of boot and run_end */
+	/* case_end; `reason` and `seconds` also of boot, again and run_end */
 	const char *verdict;
 	enum pv_result result;
 	const char *reason, *kind, *erratum, *tail; /* tail: lines joined by \n */
@@ -111,6 +113,11 @@ struct pv_stream_event {
 	bool deterministic;
 	struct pv_descriptor_fact *descriptor;
 	size_t nr_descriptors;
+
+	/* again; `reason` when it did not come to its end; prefix: ids joined by \n */
+	bool alone, reproduced;
+	const char *prefix;
+	int64_t boots;
 
 	int64_t count;          /* plan */
 	int64_t boot;           /* `n` of boot */

@@ -13,6 +13,7 @@ const char *const pv_event_names[PV_E_NR] = {
 	[PV_E_QMP] = "qmp",
 	[PV_E_KNOB] = "knob",
 	[PV_E_RESUME] = "resume",
+	[PV_E_AGAIN] = "again",
 	[PV_E_RUN_END] = "run_end",
 };
 
@@ -27,6 +28,7 @@ const char *const pv_event_names[PV_E_NR] = {
 #define QMP        (1u << PV_E_QMP)
 #define KNOB       (1u << PV_E_KNOB)
 #define RESUME     (1u << PV_E_RESUME)
+#define AGAIN      (1u << PV_E_AGAIN)
 #define RUN_END    (1u << PV_E_RUN_END)
 
 #define AT(member) offsetof(struct pv_stream_event, member)
@@ -42,10 +44,10 @@ const char *const pv_event_names[PV_E_NR] = {
 /* clang-format off */
 const struct key pv_keys[] = {
 	/* the most frequent first */
-	TOP("case", KEY_TEXT, id, CASE_BEGIN | EVIDENCE | MESSAGE | SPLAT | CASE_END | KNOB,
-	    CASE_BEGIN | EVIDENCE | CASE_END),
-	TOP("rep", KEY_INT, rep, CASE_BEGIN | EVIDENCE | MESSAGE | SPLAT | CASE_END | KNOB,
-	    CASE_BEGIN | EVIDENCE | CASE_END),
+	TOP("case", KEY_TEXT, id, CASE_BEGIN | EVIDENCE | MESSAGE | SPLAT | CASE_END | KNOB | AGAIN,
+	    CASE_BEGIN | EVIDENCE | CASE_END | AGAIN),
+	TOP("rep", KEY_INT, rep, CASE_BEGIN | EVIDENCE | MESSAGE | SPLAT | CASE_END | KNOB | AGAIN,
+	    CASE_BEGIN | EVIDENCE | CASE_END | AGAIN),
 	TOP("name", KEY_TEXT, name, EVIDENCE | QMP, EVIDENCE),
 	TOP("op", KEY_TEXT, op_text, EVIDENCE, EVIDENCE),
 	TOP("observed", KEY_NUM, observed, EVIDENCE, EVIDENCE),
@@ -55,14 +57,19 @@ const struct key pv_keys[] = {
 	TOP("ok", KEY_BOOL, ok, EVIDENCE, 0),
 	TOP("at", KEY_TEXT, at, EVIDENCE, 0),
 	TOP("verdict", KEY_TEXT, verdict, CASE_END, CASE_END),
-	TOP("reason", KEY_TEXT, reason, CASE_END | RUN_END | BOOT, 0),
+	TOP("reason", KEY_TEXT, reason, CASE_END | RUN_END | BOOT | AGAIN, 0),
 	TOP("kind", KEY_TEXT, kind, CASE_END, 0),
 	TOP("erratum", KEY_TEXT, erratum, CASE_END, 0),
 	TOP("tail", KEY_LINES, tail, CASE_END, 0),
-	TOP("seconds", KEY_REAL, seconds, CASE_END | RUN_END | BOOT, 0),
+	TOP("seconds", KEY_REAL, seconds, CASE_END | RUN_END | BOOT | AGAIN, 0),
 	TOP("text", KEY_LINES, text, MESSAGE | SPLAT, MESSAGE),
 	TOP("class", KEY_TEXT, class, SPLAT, 0),
-	TOP("title", KEY_TEXT, title, SPLAT, SPLAT),
+	TOP("title", KEY_TEXT, title, SPLAT | CASE_END | AGAIN, SPLAT),
+	TOP("alt", KEY_LINES, alt, CASE_END, 0),
+	TOP("alone", KEY_BOOL, alone, AGAIN, AGAIN),
+	TOP("reproduced", KEY_BOOL, reproduced, AGAIN, AGAIN),
+	TOP("prefix", KEY_LINES, prefix, AGAIN, 0),
+	TOP("boots", KEY_INT, boots, AGAIN, 0),
 	TOP("count", KEY_INT, count, PLAN, PLAN),
 	TOP("n", KEY_INT, boot, BOOT, 0),
 	TOP("complete", KEY_BOOL, complete, RUN_END, RUN_END),

@@ -9,6 +9,7 @@
 
 #include "results/text.h"
 #include "results/report.h"
+#include "results/run.h"
 #include "results/views.h"
 
 /* A failing case prints at most this much of diagnostics. */
@@ -281,6 +282,18 @@ static void end_run(struct pv_view *v, const struct pv_stream_event *e)
 		snprintf(v->why, sizeof(v->why), "verdicts are missing");
 }
 
+static void again(struct pv_view *v, const struct pv_stream_event *e)
+{
+	struct pv_again a = pv_again_of(e);
+	char text[PV_ID_MAX + 200];
+
+	if (v->kind == PV_VIEW_QUIET)
+		return;
+	wipe(v);
+	fprintf(v->out, "%s%s %s\n", v->kind == PV_VIEW_KTAP ? "# again: " : "", e->id,
+		pv_again_text(text, sizeof(text), &a));
+}
+
 void pv_view_event(struct pv_view *v, const struct pv_stream_event *e)
 {
 	if (v->kind == PV_VIEW_KTAP)
@@ -314,6 +327,9 @@ void pv_view_event(struct pv_view *v, const struct pv_stream_event *e)
 		break;
 	case PV_E_CASE_END:
 		end_case(v, e);
+		break;
+	case PV_E_AGAIN:
+		again(v, e);
 		break;
 	case PV_E_RESUME:
 		v->n.complete = false;

@@ -49,6 +49,9 @@ static const struct option options[] = {
 	{"smp", required_argument, NULL, GUEST},
 	{"mem", required_argument, NULL, GUEST},
 	{"accel", required_argument, NULL, GUEST},
+	{"no-retry", no_argument, NULL, GUEST},
+	{"retry-boots", required_argument, NULL, GUEST},
+	{"retry-seconds", required_argument, NULL, GUEST},
 	{"agent", required_argument, NULL, GUEST},
 	{"keep", required_argument, NULL, GUEST},
 	{"help", no_argument, NULL, 'h'},
@@ -76,6 +79,8 @@ void pv_run_usage(FILE *f)
 	      "  --kernel-tree DIR  a built kernel tree\n"
 	      "  --append WORDS     words for the kernel command line\n"
 	      "  --smp N, --mem MIB, --accel auto|kvm|tcg, --keep DIR, --agent FILE\n"
+	      "  --no-retry         do not try in fresh boots whether what crashed crashes alone\n"
+	      "  --retry-boots N, --retry-seconds S  bounds of that: boots for a crash, time for all\n"
 	      "  --dry-run          print QEMU's command line, start nothing\n"
 	      "Output:\n"
 	      "  --json FILE        the stream (default: a new file below results/runs/)\n"

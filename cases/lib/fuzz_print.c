@@ -204,8 +204,9 @@ static void print_step(struct pv_test *t, const struct fz_world *w, struct fz_mo
 		LINE("	period = %u%s;", s->n, s->flags & FZ_TOP ? " | 1ull << 63" : "");
 		print_ioctl(t, s, k, due.ret, "PERIOD", "&period");
 	} else if (s->op == FZ_OUTPUT) {
+		/* The kernel compares with a long. */
 		snprintf(arg, sizeof(arg),
-			 s->other == FZ_NONE        ? "-1"
+			 s->other == FZ_NONE        ? "-1L"
 			 : before.ev[s->other].open ? "fd[%d]"
 						    : "1 << 20",
 			 s->other);

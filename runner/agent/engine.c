@@ -194,46 +194,6 @@ static void run_case(struct engine *e, const struct pv_case *c, unsigned int rep
 
 /* ---- the run ---- */
 
-struct job {
-	const struct pv_case *c;
-	unsigned int rep;
-};
-
-static uint64_t step(uint64_t *state)
-{
-	/* xorshift64* (Vigna 2016) */
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return *state * 2685821657736338717ull;
-}
-
-/* Repetition is the outer loop: each repeat of a case meets other neighbours when shuffled. */
-static struct job *make_jobs(const struct pv_run_opts *o, const struct pv_selection *sel,
-			     size_t *nr)
-{
-	struct job *jobs = calloc(sel->nr * o->repeat, sizeof(*jobs));
-	uint64_t state = o->seed ? o->seed : 0x9e3779b97f4a7c15ull;
-
-	if (!jobs)
-		abort();
-	*nr = 0;
-	for (unsigned int rep = 0; rep < o->repeat; rep++) {
-		struct job *round = jobs + *nr;
-
-		for (size_t i = 0; i < sel->nr; i++)
-			jobs[(*nr)++] = (struct job){sel->cases[i], rep};
-		for (size_t i = sel->nr; o->shuffle && i > 1; i--) {
-			size_t k = step(&state) % i;
-			struct job tmp = round[i - 1];
-
-			round[i - 1] = round[k];
-			round[k] = tmp;
-		}
-	}
-	return jobs;
-}
-
 static int first_cpu(int wanted)
 {
 	cpu_set_t set;
@@ -281,10 +241,12 @@ int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, s
 	struct pv_process *p = &e.process;
 	struct pv_skips skips = {0};
 	double start = pv_now();
-	struct job *jobs;
+	struct pv_job *jobs;
 	size_t nr;
 	int err = pv_skips_load(&skips, o->skip_file);
 
+	if (!err)
+		err = pv_jobs(o, sel, &jobs, &nr);
 	if (err)
 		return err;
 	/* Cases inherit the pinning: one that had to be moved to its CPU after fork would cost a
@@ -300,7 +262,6 @@ int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, s
 	if (p->tally == MAP_FAILED || !e.splat)
 		abort();
 	e.kmsg = pv_kmsg_open();
-	jobs = make_jobs(o, sel, &nr);
 	event(&e, "run_begin");
 	pv_facts(&e.json, o);
 	pv_json_bool(&e.json, "kmsg", e.kmsg >= 0);

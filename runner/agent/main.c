@@ -36,6 +36,7 @@ static const struct option options[] = {
 	{"quick", no_argument, NULL, 'q'},
 	{"deterministic", no_argument, NULL, 'D'},
 	{"skip-file", required_argument, NULL, 'k'},
+	{"only-file", required_argument, NULL, 'o'},
 	{"list", no_argument, NULL, 'l'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -46,8 +47,8 @@ static void usage(FILE *f)
 {
 	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick] [--repeat N] [--shuffle SEED]\n"
 	      "       [--timeout SECONDS] [--cpu N] [--platform NAME] [--descriptor NAME]...\n"
-	      "       [--expect FAMILY]... [--deterministic] [--skip-file FILE] [--collect PATH]...\n"
-	      "       [--list]\n"
+	      "       [--expect FAMILY]... [--deterministic] [--skip-file FILE] [--only-file FILE]\n"
+	      "       [--collect PATH]... [--list]\n"
 	      "Runs pmuvet's cases on this machine; the event stream goes to standard output.\n",
 	      f);
 }
@@ -98,6 +99,9 @@ static int parse(int argc, char **argv, struct pv_run_opts *o, bool *list)
 			continue;
 		case 'k':
 			o->skip_file = optarg;
+			continue;
+		case 'o':
+			o->only_file = optarg;
 			continue;
 		case 'q':
 			o->quick = true;

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import re
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import debget
 import initramfs
@@ -19,8 +21,9 @@ import platforms
 from kernelfile import KernelError
 
 from . import SOURCE_ROOT, accel, qemu
+from .again import Again, Bounds, Case, Crash
 from .guest import End, Guest, Hello, Limits
-from .run import AGENT_SAYS, AgentRefused, Case, Facts, Run
+from .run import AGENT_SAYS, AgentRefused, Facts, Run, end_of
 from .stream import STOPPERS, StreamError, Writer
 
 EXIT_OK, EXIT_USAGE, EXIT_HARNESS = 0, 2, 3
@@ -83,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--boot-timeout", type=_seconds, default=Limits.boot, metavar="SECONDS")
     run.add_argument("--silence", type=_seconds, metavar="SECONDS",
                      help="without heartbeat make a hang; default: by the pace of the boot")
+    run.add_argument("--no-retry", action="store_true", help="cases that died are not retried alone")
+    run.add_argument("--retry-boots", type=_positive, default=Bounds.boots, metavar="N",
+                     help="for each of them, at most")
+    run.add_argument("--retry-seconds", type=_seconds, default=Bounds.seconds, metavar="SECONDS",
+                     help="for all of them, at most")
     run.add_argument("--agent", type=Path, metavar="FILE")
     run.add_argument("--dry-run", action="store_true")
     run.add_argument("--keep", type=Path, metavar="DIR", help="initramfs, console, results and dump of each boot")
@@ -169,7 +177,8 @@ class Session:
                     return item.reason
         return "no answer"
 
-    def _initramfs(self, machine: qemu.Machine, skip: Iterable[Case]) -> bytes:
+    def _initramfs(self, machine: qemu.Machine, skip: Iterable[Case],
+                   only: Iterable[Case] = ()) -> bytes:
         args = [*self._agent_args, "--platform", self._platform.name]
         for name in machine.accel.descriptors:
             args += ["--descriptor", name]
@@ -180,7 +189,10 @@ class Session:
         skip = list(skip)
         if skip:
             args += ["--skip-file", "/agent.skip"]
-        return initramfs.build(self._agent, args, skip, self._modules, self._agent32)
+        only = list(only)
+        if only:
+            args += ["--only-file", "/agent.only"]
+        return initramfs.build(self._agent, args, skip, self._modules, self._agent32, only)
 
     def dry_run(self) -> None:
         kvm = self._options.accel == "kvm" and self.use_kvm()
@@ -192,10 +204,10 @@ class Session:
             os.replace(tmp / "new", directory / "initramfs")
         print(qemu.quoted(qemu.argv(machine, directory / "initramfs", None)), flush=True)
 
-    def _keep_dump(self, number: int) -> Path | None:
+    def _keep_dump(self, boot: str) -> Path | None:
         if not self._options.keep:
             return None
-        directory = self._options.keep / str(number)
+        directory = self._options.keep / boot
         directory.mkdir(parents=True, exist_ok=True)
         return directory.absolute() / "dump"
 
@@ -207,22 +219,33 @@ class Session:
                         silence=self._options.silence,
                         case=self._timeout * 6 + 20)
 
-        def start_guest(done: Iterable[Case], number: int) -> Guest:
-            channels = scratch / str(number)
+        def guest(directory: str, done: Iterable[Case], only: Iterable[Case] = ()) -> Guest:
+            channels = scratch / directory
             channels.mkdir()
-            (channels / "initramfs").write_bytes(self._initramfs(machine, done))
+            (channels / "initramfs").write_bytes(self._initramfs(machine, done, only))
+            return Guest(qemu.argv(machine, channels / "initramfs", channels), channels, limits,
+                         machine.mem, self._keep_dump(directory))
+
+        def start_guest(done: Iterable[Case], number: int) -> Guest:
             say(f"booting {kernel.package or kernel.spec}"
                 f"{f' {kernel.version}' if kernel.version else ''} on {self._platform.name}, "
                 f"accel {name}")
-            return Guest(qemu.argv(machine, channels / "initramfs", channels), channels, limits,
-                         machine.mem, self._keep_dump(number))
+            return guest(str(number), done)
+
+        def retry(crashes: list[Crash], write: Callable[[dict[str, Any]], None]) -> None:
+            numbers = itertools.count(1)
+            Again(lambda jobs: guest(f"again-{next(numbers)}", (), jobs),
+                  end_of, write, say,
+                  Bounds(self._options.retry_boots, self._options.retry_seconds)
+                  ).investigate(crashes)
 
         if "--list" in self._agent_args:
             return list_cases(start_guest([], 1), scratch / "1/console")
         facts = Facts(tool=version(), platform=self._platform.name, arch=self._platform.arch,
                       accel=name, deterministic=machine.deterministic, kernel=kernel_facts(kernel),
                       qemu=qemu.argv(machine, scratch / "1/initramfs", scratch / "1"))
-        run = Run(facts, Writer(open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)), say, start_guest, set(self._skip))
+        run = Run(facts, Writer(open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)), say, start_guest, set(self._skip),
+                  None if self._options.no_retry else retry)
         try:
             return EXIT_OK if run.run() else EXIT_HARNESS
         except Stopped as stopped:
@@ -326,7 +349,7 @@ def _run(options: argparse.Namespace, agent_args: list[str]) -> int:
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pmuvet-") as name:
-        if len(name) > SOCKET_PATH_MAX - len("/999/monitor"):
+        if len(name) > SOCKET_PATH_MAX - len("/again-999/monitor"):
             raise UsageError(f"{name}: too long a path for sockets; set TMPDIR to a shorter one")
         try:
             return session.run(Path(name))

@@ -12,7 +12,8 @@ from typing import Any
 
 import debget
 
-from .death import Death, fatal, splat_event
+from .again import DEAD, Case, Crash, titles
+from .death import Death, cause, fatal, splat_event
 from .guest import End, Guest, Hello, QmpEvent, Remark
 from .stream import Writer, clean
 from .transport import Bad, Frame
@@ -22,8 +23,6 @@ BAD_MAX = 1000  # more than that: the channel is unusable
 NO_PROGRESS_MAX = 2  # boots in a row that brought no case further
 
 AGENT_SAYS = "pmuvet-agent: "
-
-Case = tuple[str, int]
 
 
 class AgentRefused(Exception):
@@ -51,6 +50,11 @@ class Run:
     # A guest that has these cases in its skip file, in a directory of its own.
     start_guest: Callable[[Iterable[Case], int], Guest]
     done: set[Case] = field(default_factory=set)
+    # What is done about the cases that died, when the plan is through.
+    after: Callable[[list[Crash], Callable[[dict[str, Any]], None]], None] | None = None
+    _crashes: list[Crash] = field(default_factory=list)
+    _boot_cases: list[Case] = field(default_factory=list)  # that began in this boot
+    _through: bool = False
     _began: bool = False
     _plan: int | None = None
     _verdicts: Counter[str] = field(default_factory=Counter)
@@ -78,6 +82,9 @@ class Run:
             end = self._boot(boots, reason)
             if end.finished and self._plan is not None and len(self.done) >= self._plan:
                 lost = self._lost and f"between cases: {self._lost}"
+                self._through = not lost
+                if self.after and self._crashes:
+                    self.after(self._crashes, self._write)
                 self._end_run(not lost, lost)
                 return not lost
             self._check_usage(end)
@@ -100,6 +107,7 @@ class Run:
     def _boot(self, number: int, reason: str) -> End:
         guest = self.start_guest(sorted(self.done), number)
         self._broken, self._bad = "", 0
+        self._boot_cases = []
         self._oops, self._dying = None, ""
         self._held_before = len(self._held)
         self._boot_event = {"event": "boot", "n": number, "reason": reason}
@@ -207,6 +215,7 @@ class Run:
         if self._current:
             self._close_case("error", "the end of this case never came", [])
         self._current = (event["case"], event["rep"])
+        self._boot_cases.append(self._current)
         self._since = time.monotonic()
         self._broken = ""
         self._oops = None
@@ -232,26 +241,27 @@ class Run:
         self._write(Death("oops", title, "kmsg", 0.0, 0.0).event(case))
         self._dying = f"oops: {title}"
         more = {key: event[key] for key in ("seconds",) if key in event}
-        return {"event": "case_end", **case, "verdict": "crash", "reason": self._dying, "death": "oops", "title": title,
-                **more}
+        return {**end_keys((event["case"], event["rep"]), "crash", self._dying), **oops_keys(splat), **more}
 
     def _close_case(self, verdict: str, reason: str, tail: list[str], death: Death | None = None) -> None:
         """Our verdict on a case that gave none, or one that cannot be believed."""
         assert self._current
         case, self._current = self._current, None
-        event = {"event": "case_end", "case": case[0], "rep": case[1], "verdict": verdict,
-                 "reason": reason, "seconds": round(time.monotonic() - self._since, 3)}
+        event = {**end_keys(case, verdict, reason),
+                 "seconds": round(time.monotonic() - self._since, 3)}
         if verdict == "error":
             event["kind"] = "broken-setup"
         if death:
             self._write_death(death, {"case": case[0], "rep": case[1]})
-            event.update(death=death.kind, title=death.title)
+            event.update(death_keys(death))
         self._finish(case, {**event, "tail": tail} if tail else event)
 
     def _finish(self, case: Case, event: dict[str, Any]) -> None:
         self.done.add(case)
         self._verdicts[event["verdict"]] += 1
         self._write(event)
+        if event["verdict"] in DEAD:
+            self._crashes.append(Crash(case, titles(event), tuple(self._boot_cases[:-1])))
 
     # ---- the stream ----
 
@@ -277,7 +287,8 @@ class Run:
     def stop(self, reason: str) -> None:
         """Ends the stream before its time. A case that is running gets no verdict: --resume runs it again."""
         self.say(reason)
-        self._end_run(False, reason)
+        # Behind the plan only the retries are cut off.
+        self._end_run(self._through, reason)
 
     def _end_run(self, complete: bool, reason: str) -> None:
         if not self._began:
@@ -288,6 +299,30 @@ class Run:
         event = {"event": "run_end", "verdicts": dict(self._verdicts), "complete": complete,
                  "seconds": round(time.monotonic() - self._start, 3)}
         self._write(event if complete else {**event, "reason": reason})
+
+
+def end_keys(case: Case, verdict: str, reason: str) -> dict[str, Any]:
+    """Of the case_end that this side gives."""
+    return {"event": "case_end", "case": case[0], "rep": case[1], "verdict": verdict,
+            "reason": reason}
+
+
+def death_keys(death: Death) -> dict[str, Any]:
+    """Of the case_end of a case that a guest died in: what the crash is known by."""
+    first = cause(list(death.splats))
+    alt = first.get("alt") if first and first.get("title") == death.title else None
+    return {"death": death.kind, "title": death.title, **({"alt": alt} if alt else {})}
+
+
+def oops_keys(splat: dict[str, Any]) -> dict[str, Any]:
+    """The same of an oops that the guest survived."""
+    alt = splat.get("alt")
+    return {"death": "oops", "title": str(splat.get("title", "")), **({"alt": alt} if alt else {})}
+
+
+def end_of(case: Case, end: End) -> dict[str, Any]:
+    """The case_end of a case that was running when its guest ended so."""
+    return {**end_keys(case, end.verdict, end.reason), **(death_keys(end.death) if end.death else {})}
 
 
 def _now() -> str:
