@@ -32,6 +32,7 @@ enum pv_event_type {
 	PV_E_CASE_END,
 	PV_E_QMP,
 	PV_E_KNOB,
+	PV_E_MODULES,
 	PV_E_RESUME,
 	PV_E_AGAIN,
 	PV_E_RUN_END,
@@ -80,6 +81,13 @@ struct pv_descriptor_fact {
 	const char *family, *name, *hash;
 };
 
+/* A module of the kernel that runs. */
+#define PV_MODULES_MAX 4096
+struct pv_module_fact {
+	const char *name, *build_id; /* build_id NULL: it has none */
+	pv_num base, size;           /* base 0: hidden */
+};
+
 /*
  * One event. Keys that the line has not got are NULL, 0 or false; those that its
  * kind must have are there. Texts live until the stream's next line.
@@ -113,6 +121,8 @@ struct pv_stream_event {
 	bool deterministic;
 	struct pv_descriptor_fact *descriptor;
 	size_t nr_descriptors;
+	const struct pv_module_fact *module; /* modules */
+	size_t nr_modules;
 
 	/* again; `reason` when it did not come to its end; prefix: ids joined by \n */
 	bool alone, reproduced;

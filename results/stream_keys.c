@@ -12,6 +12,7 @@ const char *const pv_event_names[PV_E_NR] = {
 	[PV_E_CASE_END] = "case_end",
 	[PV_E_QMP] = "qmp",
 	[PV_E_KNOB] = "knob",
+	[PV_E_MODULES] = "modules",
 	[PV_E_RESUME] = "resume",
 	[PV_E_AGAIN] = "again",
 	[PV_E_RUN_END] = "run_end",
@@ -27,6 +28,7 @@ const char *const pv_event_names[PV_E_NR] = {
 #define CASE_END   (1u << PV_E_CASE_END)
 #define QMP        (1u << PV_E_QMP)
 #define KNOB       (1u << PV_E_KNOB)
+#define MODULES    (1u << PV_E_MODULES)
 #define RESUME     (1u << PV_E_RESUME)
 #define AGAIN      (1u << PV_E_AGAIN)
 #define RUN_END    (1u << PV_E_RUN_END)
@@ -98,7 +100,12 @@ const struct key pv_keys[] = {
 	/* offsets into struct pv_descriptor_fact */
 	{ "name", KEY_TEXT, SCOPE_DESCRIPTOR, offsetof(struct pv_descriptor_fact, name), RUN_BEGIN, 0 },
 	{ "hash", KEY_TEXT, SCOPE_DESCRIPTOR, offsetof(struct pv_descriptor_fact, hash), RUN_BEGIN, 0 },
+	/* offsets into struct pv_module_fact */
+	{ "name", KEY_TEXT, SCOPE_MODULE, offsetof(struct pv_module_fact, name), MODULES, 0 },
+	{ "build_id", KEY_TEXT, SCOPE_MODULE, offsetof(struct pv_module_fact, build_id), MODULES, 0 },
+	{ "base", KEY_NUM, SCOPE_MODULE, offsetof(struct pv_module_fact, base), MODULES, 0 },
+	{ "size", KEY_NUM, SCOPE_MODULE, offsetof(struct pv_module_fact, size), MODULES, 0 },
 };
 /* clang-format on */
 const size_t pv_nr_keys = sizeof(pv_keys) / sizeof(pv_keys[0]);
-_Static_assert(sizeof(pv_keys) / sizeof(pv_keys[0]) <= 64, "the sets of keys are uint64_t");
+_Static_assert(sizeof(pv_keys) / sizeof(pv_keys[0]) <= 128, "the sets of keys have 128 bits");
