@@ -29,6 +29,7 @@ enum pv_event_type {
 	PV_E_EVIDENCE,
 	PV_E_MESSAGE,
 	PV_E_SPLAT,
+	PV_E_DEATH,
 	PV_E_CASE_END,
 	PV_E_QMP,
 	PV_E_KNOB,
@@ -107,13 +108,17 @@ struct pv_stream_event {
 	bool ok; /* true for notes */
 
 	const char *text;          /* message (one line), splat (lines) */
-	const char *class, *title; /* splat; `title` also of case_end and again */
+	const char *class, *title; /* splat; `title` also of death, case_end and again */
 	const char *alt;           /* case_end: other titles of the same bug, joined by \n */
 
 	/* case_end; `reason` and `seconds` also of boot, again and run_end */
 	const char *verdict;
 	enum pv_result result;
-	const char *reason, *kind, *erratum, *tail; /* tail: lines joined by \n */
+	const char *reason, *kind, *erratum,
+		*tail;     /* tail: lines joined by \n; kind also of death */
+	const char *death; /* case_end: the kind of the guest's death */
+	const char *log;   /* death: where the evidence is from */
+	bool early;        /* death: before the agent had said hello */
 	double seconds;
 
 	const char *fact[PV_F_NR]; /* run_begin */

@@ -9,6 +9,7 @@ const char *const pv_event_names[PV_E_NR] = {
 	[PV_E_EVIDENCE] = "evidence",
 	[PV_E_MESSAGE] = "message",
 	[PV_E_SPLAT] = "splat",
+	[PV_E_DEATH] = "death",
 	[PV_E_CASE_END] = "case_end",
 	[PV_E_QMP] = "qmp",
 	[PV_E_KNOB] = "knob",
@@ -25,6 +26,7 @@ const char *const pv_event_names[PV_E_NR] = {
 #define EVIDENCE   (1u << PV_E_EVIDENCE)
 #define MESSAGE    (1u << PV_E_MESSAGE)
 #define SPLAT      (1u << PV_E_SPLAT)
+#define DEATH      (1u << PV_E_DEATH)
 #define CASE_END   (1u << PV_E_CASE_END)
 #define QMP        (1u << PV_E_QMP)
 #define KNOB       (1u << PV_E_KNOB)
@@ -46,9 +48,9 @@ const char *const pv_event_names[PV_E_NR] = {
 /* clang-format off */
 const struct key pv_keys[] = {
 	/* the most frequent first */
-	TOP("case", KEY_TEXT, id, CASE_BEGIN | EVIDENCE | MESSAGE | SPLAT | CASE_END | KNOB | AGAIN,
+	TOP("case", KEY_TEXT, id, CASE_BEGIN | EVIDENCE | MESSAGE | SPLAT | DEATH | CASE_END | KNOB | AGAIN,
 	    CASE_BEGIN | EVIDENCE | CASE_END | AGAIN),
-	TOP("rep", KEY_INT, rep, CASE_BEGIN | EVIDENCE | MESSAGE | SPLAT | CASE_END | KNOB | AGAIN,
+	TOP("rep", KEY_INT, rep, CASE_BEGIN | EVIDENCE | MESSAGE | SPLAT | DEATH | CASE_END | KNOB | AGAIN,
 	    CASE_BEGIN | EVIDENCE | CASE_END | AGAIN),
 	TOP("name", KEY_TEXT, name, EVIDENCE | QMP, EVIDENCE),
 	TOP("op", KEY_TEXT, op_text, EVIDENCE, EVIDENCE),
@@ -60,13 +62,16 @@ const struct key pv_keys[] = {
 	TOP("at", KEY_TEXT, at, EVIDENCE, 0),
 	TOP("verdict", KEY_TEXT, verdict, CASE_END, CASE_END),
 	TOP("reason", KEY_TEXT, reason, CASE_END | RUN_END | BOOT | AGAIN, 0),
-	TOP("kind", KEY_TEXT, kind, CASE_END, 0),
+	TOP("kind", KEY_TEXT, kind, CASE_END | DEATH, DEATH),
 	TOP("erratum", KEY_TEXT, erratum, CASE_END, 0),
 	TOP("tail", KEY_LINES, tail, CASE_END, 0),
-	TOP("seconds", KEY_REAL, seconds, CASE_END | RUN_END | BOOT | AGAIN, 0),
+	TOP("seconds", KEY_REAL, seconds, CASE_END | RUN_END | BOOT | AGAIN | DEATH, 0),
 	TOP("text", KEY_LINES, text, MESSAGE | SPLAT, MESSAGE),
 	TOP("class", KEY_TEXT, class, SPLAT, 0),
-	TOP("title", KEY_TEXT, title, SPLAT | CASE_END | AGAIN, SPLAT),
+	TOP("title", KEY_TEXT, title, SPLAT | DEATH | CASE_END | AGAIN, SPLAT | DEATH),
+	TOP("death", KEY_TEXT, death, CASE_END, 0),
+	TOP("log", KEY_TEXT, log, DEATH, 0),
+	TOP("early", KEY_BOOL, early, DEATH | SPLAT, 0),
 	TOP("alt", KEY_LINES, alt, CASE_END, 0),
 	TOP("alone", KEY_BOOL, alone, AGAIN, AGAIN),
 	TOP("reproduced", KEY_BOOL, reproduced, AGAIN, AGAIN),
