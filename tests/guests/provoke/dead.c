@@ -69,9 +69,8 @@ static void soft_hang(void)
 
 /* ---- the tables ---- */
 
-static void unmap(const char *name)
+static void unmap(unsigned long addr)
 {
-	unsigned long addr = (unsigned long)pv_symbol(name);
 	u64 *entry, *pages;
 	int level;
 
@@ -91,14 +90,6 @@ static void unmap(const char *name)
 	*entry = pv_table_entry(virt_to_phys(pages));
 }
 
-static int print_forever(void *unused)
-{
-	preempt_disable();
-	for (;;)
-		pr_emerg("pv_provoke: still here\n");
-	return 0;
-}
-
 /*
  * What a console needs to print and a task to die is no longer mapped: each oops is written to the
  * log and faults once more, until the stack is full; nothing is seen outside.
@@ -111,19 +102,30 @@ static const char *const needed[] = {
 
 static void corrupt_tables(void)
 {
+	unsigned long addr[ARRAY_SIZE(needed)];
+
+	/* To look for a symbol is to read code. */
 	for (int i = 0; i < ARRAY_SIZE(needed); i++)
-		unmap(needed[i]);
+		addr[i] = (unsigned long)pv_symbol(needed[i]);
+	for (int i = 0; i < ARRAY_SIZE(needed); i++)
+		unmap(addr[i]);
 	on_each_cpu(pv_flush, NULL, 1);
-	on_each(print_forever);
+	smp_call_function(spin, NULL, 0);
+	local_irq_disable();
+	for (;;)
+		pr_emerg("pv_provoke: still here\n");
 }
 
-const struct pv_way pv_ways_dead[] = {{"panic", PV_TASK, die_panic},
-				      {"panic-irq", PV_IRQ, die_panic},
-				      {"panic-nmi", PV_TASK, panic_nmi},
-				      {"oops", PV_TASK, oops},
-				      {"oops-irq", PV_IRQ, oops},
-				      {"reset", PV_TASK, pv_reset},
-				      {"irqs-off-spin", PV_TASK, irqs_off_spin},
-				      {"soft-hang", PV_TASK, soft_hang},
-				      {"corrupt-tables", PV_TASK, corrupt_tables},
-				      {}};
+/* clang-format off */
+const struct pv_way pv_ways_dead[] = {
+	{ "panic", PV_TASK, die_panic },
+	{ "panic-irq", PV_IRQ, die_panic },
+	{ "panic-nmi", PV_TASK, panic_nmi },
+	{ "oops", PV_TASK, oops },
+	{ "oops-irq", PV_IRQ, oops },
+	{ "reset", PV_TASK, pv_reset },
+	{ "irqs-off-spin", PV_TASK, irqs_off_spin },
+	{ "soft-hang", PV_TASK, soft_hang },
+	{ "corrupt-tables", PV_TASK, corrupt_tables },
+	{}
+};
