@@ -2,6 +2,7 @@
 /* Deaths that a guest's runner must tell apart, whatever they print. */
 #include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/kdebug.h>
 #include <linux/kthread.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
@@ -91,19 +92,32 @@ static void unmap(unsigned long addr)
 }
 
 /*
- * What a console needs to print and a task to die is no longer mapped: each oops is written to the
- * log and faults once more, until the stack is full; nothing is seen outside.
+ * What a console needs to print, and a task to die, is no longer mapped: each oops is written to
+ * the log and faults once more at its end; nothing is seen outside.
  */
 static const char *const needed[] = {
 	"serial8250_console_write",   "pl011_console_write", "pl011_console_write_atomic",
 	"pl011_console_write_thread", "make_task_dead",      "pvpanic_panic_notify",
 	"pvpanic_send_event",
 };
+/* Then it ends, or the log would hold no more than the last of them. */
+#define OOPSES 24
+
+static int count_oops(struct notifier_block *block, unsigned long event, void *data)
+{
+	static int oopses;
+
+	if (event == DIE_OOPS && ++oopses > OOPSES)
+		spin(NULL);
+	return NOTIFY_DONE;
+}
 
 static void corrupt_tables(void)
 {
+	static struct notifier_block counter = {.notifier_call = count_oops};
 	unsigned long addr[ARRAY_SIZE(needed)];
 
+	register_die_notifier(&counter);
 	/* To look for a symbol is to read code. */
 	for (int i = 0; i < ARRAY_SIZE(needed); i++)
 		addr[i] = (unsigned long)pv_symbol(needed[i]);
