@@ -23,23 +23,15 @@ static void on_stop(int signo)
 }
 
 static const struct option options[] = {
-	{"filter", required_argument, NULL, 'f'},
-	{"exclude", required_argument, NULL, 'x'},
-	{"repeat", required_argument, NULL, 'r'},
-	{"shuffle", required_argument, NULL, 's'},
-	{"timeout", required_argument, NULL, 't'},
-	{"cpu", required_argument, NULL, 'c'},
-	{"platform", required_argument, NULL, 'p'},
-	{"descriptor", required_argument, NULL, 'd'},
-	{"expect", required_argument, NULL, 'e'},
-	{"collect", required_argument, NULL, 'C'},
-	{"quick", no_argument, NULL, 'q'},
-	{"deterministic", no_argument, NULL, 'D'},
-	{"skip-file", required_argument, NULL, 'k'},
-	{"list", no_argument, NULL, 'l'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
+	{"filter", required_argument, NULL, 'f'},   {"exclude", required_argument, NULL, 'x'},
+	{"repeat", required_argument, NULL, 'r'},   {"shuffle", required_argument, NULL, 's'},
+	{"timeout", required_argument, NULL, 't'},  {"cpu", required_argument, NULL, 'c'},
+	{"platform", required_argument, NULL, 'p'}, {"descriptor", required_argument, NULL, 'd'},
+	{"expect", required_argument, NULL, 'e'},   {"collect", required_argument, NULL, 'C'},
+	{"kallsyms", no_argument, NULL, 'K'},       {"quick", no_argument, NULL, 'q'},
+	{"deterministic", no_argument, NULL, 'D'},  {"skip-file", required_argument, NULL, 'k'},
+	{"list", no_argument, NULL, 'l'},           {"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},        {NULL, 0, NULL, 0},
 };
 
 static void usage(FILE *f)
@@ -47,7 +39,7 @@ static void usage(FILE *f)
 	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick] [--repeat N] [--shuffle SEED]\n"
 	      "       [--timeout SECONDS] [--cpu N] [--platform NAME] [--descriptor NAME]...\n"
 	      "       [--expect FAMILY]... [--deterministic] [--skip-file FILE] [--collect PATH]...\n"
-	      "       [--list]\n"
+	      "       [--kallsyms] [--list]\n"
 	      "Runs pmuvet's cases on this machine; the event stream goes to standard output.\n",
 	      f);
 }
@@ -98,6 +90,9 @@ static int parse(int argc, char **argv, struct pv_run_opts *o, bool *list)
 			continue;
 		case 'k':
 			o->skip_file = optarg;
+			continue;
+		case 'K':
+			o->kallsyms = true;
 			continue;
 		case 'q':
 			o->quick = true;

@@ -14,6 +14,7 @@ import debget
 
 from .guest import End, Guest, Hello, Limits, QmpEvent
 from .stream import Writer, clean
+from .symbols import Receiver
 from .transport import Bad, Frame
 
 BAD_SHOWN = 20  # messages about broken frames in one boot
@@ -50,6 +51,7 @@ class Run:
     # A guest that has these cases in its skip file, in a directory of its own.
     start_guest: Callable[[Iterable[Case], int], Guest]
     done: set[Case] = field(default_factory=set)
+    kallsyms: Receiver | None = None  # for what the agent sends when it is asked
     _began: bool = False
     _plan: int | None = None
     _verdicts: Counter[str] = field(default_factory=Counter)
@@ -97,6 +99,8 @@ class Run:
     def _boot(self, number: int, reason: str) -> End:
         guest = self.start_guest(sorted(self.done), number)
         self._broken, self._bad = "", 0
+        if self.kallsyms:
+            self.kallsyms.forget()
         self._held_before = len(self._held)
         self._boot_event = {"event": "boot", "n": number, "reason": reason}
         end = None
@@ -165,6 +169,9 @@ class Run:
             self._case_end(event)
         elif kind == "evidence" and (event["case"], event["rep"]) != self._current:
             self._take_bad(Bad(f"evidence of {event['case']}, which is not running"))
+        elif kind == "kallsyms":
+            if self.kallsyms:
+                self.kallsyms.take(event)
         elif kind != "run_end":
             self._write(event)
 
