@@ -46,6 +46,7 @@ struct pv_splat {
 	uint64_t start, end; /* bytes of the log, from its first line to behind its last */
 	uint64_t count;      /* a metric: lines; else times the header came in a row */
 	const char *value;   /* a metric: the last line */
+	uint64_t worst, cap; /* a metric: its largest number; the sampling rate left */
 	bool corrupted, first;
 	bool cut; /* more frames or text than there is room for */
 };
