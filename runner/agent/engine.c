@@ -22,7 +22,7 @@ struct engine {
 	struct pv_process process;
 	struct pv_json json;
 	struct pv_needs needs;
-	struct pv_splat *splat;
+	struct pv_kmsg_splat *splat;
 	int kmsg;
 	size_t count[NR_VERDICTS];
 };

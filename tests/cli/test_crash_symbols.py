@@ -40,17 +40,17 @@ void m_open(void)
 	asm volatile(".p2align 2\n nop\n .p2align 2");
 }
 """
-LOG = """[    1.0] BUG: kernel NULL pointer dereference, address: 0000000000000010
-[    1.0] Oops: 0000 [#1] PREEMPT SMP NOPTI
-[    1.0] CPU: 0 PID: 7 Comm: init Not tainted 6.1.0-test #1{build_id}
-[    1.0] RIP: 0010:outer+0x4/0x10
-[    1.0] Call Trace:
-[    1.0]  <TASK>
-[    1.0]  m_open+0x4/0x10 [x_y{module_id}]
-[    1.0]  outer+0x8/0x10
-[    1.0]  gone+0x8/0x10
-[    1.0]  </TASK>
-[    1.0] ---[ end trace 0000000000000000 ]---
+LOG = """[    1.000000] BUG: kernel NULL pointer dereference, address: 0000000000000010
+[    1.000000] Oops: 0000 [#1] PREEMPT SMP NOPTI
+[    1.000000] CPU: 0 PID: 7 Comm: init Not tainted 6.1.0-test #1{build_id}
+[    1.000000] RIP: 0010:outer+0x4/0x10
+[    1.000000] Call Trace:
+[    1.000000]  <TASK>
+[    1.000000]  m_open+0x4/0x10 [x_y{module_id}]
+[    1.000000]  outer+0x8/0x10
+[    1.000000]  gone+0x8/0x10
+[    1.000000]  </TASK>
+[    1.000000] ---[ end trace 0000000000000000 ]---
 """
 
 
