@@ -33,6 +33,7 @@ static const struct option options[] = {
 	{"descriptor", required_argument, NULL, 'd'},
 	{"expect", required_argument, NULL, 'e'},
 	{"collect", required_argument, NULL, 'C'},
+	{"kallsyms", no_argument, NULL, 'K'},
 	{"quick", no_argument, NULL, 'q'},
 	{"deterministic", no_argument, NULL, 'D'},
 	{"skip-file", required_argument, NULL, 'k'},
@@ -48,7 +49,7 @@ static void usage(FILE *f)
 	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick] [--repeat N] [--shuffle SEED]\n"
 	      "       [--timeout SECONDS] [--cpu N] [--platform NAME] [--descriptor NAME]...\n"
 	      "       [--expect FAMILY]... [--deterministic] [--skip-file FILE] [--only-file FILE]\n"
-	      "       [--collect PATH]... [--list]\n"
+	      "       [--collect PATH]... [--kallsyms] [--list]\n"
 	      "Runs pmuvet's cases on this machine; the event stream goes to standard output.\n",
 	      f);
 }
@@ -102,6 +103,9 @@ static int parse(int argc, char **argv, struct pv_run_opts *o, bool *list)
 			continue;
 		case 'o':
 			o->only_file = optarg;
+			continue;
+		case 'K':
+			o->kallsyms = true;
 			continue;
 		case 'q':
 			o->quick = true;

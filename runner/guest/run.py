@@ -19,6 +19,7 @@ from .chance import Chance
 from .death import Death, cause, fatal, splat_event
 from .guest import End, Guest, Hello, QmpEvent, Remark
 from .stream import Writer, clean
+from .symbols import Receiver
 from .transport import Bad, Frame
 
 BAD_SHOWN = 20  # messages about broken frames in one boot
@@ -60,6 +61,7 @@ class Run:
     _crashes: list[Crash] = field(default_factory=list)
     _boot_cases: list[Case] = field(default_factory=list)  # that began in this boot
     _through: bool = False
+    kallsyms: Receiver | None = None  # for what the agent sends when it is asked
     _began: bool = False
     _plan: int | None = None
     _verdicts: Counter[str] = field(default_factory=Counter)
@@ -118,6 +120,8 @@ class Run:
         self._broken, self._bad = "", 0
         self._boot_cases = []
         self._oops, self._dying = None, ""
+        if self.kallsyms:
+            self.kallsyms.forget()
         self._held_before = len(self._held)
         self._boot_event = {"event": "boot", "n": number, "reason": reason}
         if self._ended is not None:
@@ -201,6 +205,9 @@ class Run:
             self._case_end(event)
         elif kind == "evidence" and (event["case"], event["rep"]) != self._current:
             self._take_bad(Bad(f"evidence of {event['case']}, which is not running"))
+        elif kind == "kallsyms":
+            if self.kallsyms:
+                self.kallsyms.take(event)
         elif kind != "run_end":
             if kind == "splat":
                 event = self._read_splat(event)
