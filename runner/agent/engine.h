@@ -16,7 +16,8 @@ struct pv_run_opts {
 	const char *only_file; /* the jobs and their order, instead of the selection's */
 	unsigned int repeat;
 	bool shuffle, deterministic;
-	bool quick; /* only the most telling cases, these first */
+	const char *soak; /* stress neighbours (soak.h); NULL: none, and taint is not watched */
+	bool quick;       /* only the most telling cases, these first */
 	uint64_t seed;
 	double timeout; /* seconds for one case */
 	int cpu;        /* to pin cases to; -1: the first this process may use */

@@ -11,6 +11,7 @@
 #include "cases/pv.h"
 #include "runner/agent/engine.h"
 #include "runner/agent/init.h"
+#include "runner/agent/soak.h"
 
 #define EXIT_USAGE   2
 #define EXIT_HARNESS 3
@@ -37,6 +38,7 @@ static const struct option options[] = {
 	{"deterministic", no_argument, NULL, 'D'},
 	{"skip-file", required_argument, NULL, 'k'},
 	{"only-file", required_argument, NULL, 'o'},
+	{"soak", required_argument, NULL, 'N'},
 	{"list", no_argument, NULL, 'l'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -48,6 +50,7 @@ static void usage(FILE *f)
 	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick] [--repeat N] [--shuffle SEED]\n"
 	      "       [--timeout SECONDS] [--cpu N] [--platform NAME] [--descriptor NAME]...\n"
 	      "       [--expect FAMILY]... [--deterministic] [--skip-file FILE] [--only-file FILE]\n"
+	      "       [--soak NEIGHBOUR,...]\n"
 	      "       [--collect PATH]... [--list]\n"
 	      "Runs pmuvet's cases on this machine; the event stream goes to standard output.\n",
 	      f);
@@ -102,6 +105,11 @@ static int parse(int argc, char **argv, struct pv_run_opts *o, bool *list)
 			continue;
 		case 'o':
 			o->only_file = optarg;
+			continue;
+		case 'N':
+			if (!pv_soak_known(optarg))
+				return EXIT_USAGE;
+			o->soak = optarg;
 			continue;
 		case 'q':
 			o->quick = true;
