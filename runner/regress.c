@@ -31,32 +31,27 @@ static void usage(FILE *f)
 	      "  --new K            the kernel in question (default " DEFAULT_NEW ")\n"
 	      "                     K: deb:SERIES, deb:SUITE, a kernel image or a built kernel tree\n"
 	      "  --platform P,...   guests (default " DEFAULT_PLATFORMS ")\n"
+	      "  --quick            only the most telling cases, the best first\n"
+	      "  --full             every case (as --filter does with those it names); the default is the\n"
+	      "                     standard set: the most telling ones, and one case of each promise on each PMU\n"
 	      "  --all              the whole report, not one screen\n"
 	      "  --output DIR       where the streams go (default: a new directory below results/runs/)\n"
-	      "  --filter, --exclude, --quick, --repeat, --shuffle, --timeout, --append, --smp, --mem, --accel\n"
+	      "  --filter, --exclude, --repeat, --shuffle, --timeout, --append, --smp, --mem, --accel\n"
 	      "                     as in pmuvet run\n"
 	      "Exit: 0 no regression, 1 regression or crash, 2 usage, 3 harness or platform failed.\n",
 	      f);
 }
 
 static const struct option options[] = {
-	{"base", required_argument, NULL, 'b'},
-	{"new", required_argument, NULL, 'n'},
-	{"quick", no_argument, NULL, 'x'},
-	{"platform", required_argument, NULL, 'p'},
-	{"all", no_argument, NULL, 'a'},
-	{"output", required_argument, NULL, 'o'},
-	{"filter", required_argument, NULL, 'x'},
-	{"exclude", required_argument, NULL, 'x'},
-	{"repeat", required_argument, NULL, 'x'},
-	{"shuffle", required_argument, NULL, 'x'},
-	{"timeout", required_argument, NULL, 'x'},
-	{"append", required_argument, NULL, 'x'},
-	{"smp", required_argument, NULL, 'x'},
-	{"mem", required_argument, NULL, 'x'},
-	{"accel", required_argument, NULL, 'x'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+	{"base", required_argument, NULL, 'b'},     {"new", required_argument, NULL, 'n'},
+	{"quick", no_argument, NULL, 'q'},          {"full", no_argument, NULL, 'F'},
+	{"platform", required_argument, NULL, 'p'}, {"all", no_argument, NULL, 'a'},
+	{"output", required_argument, NULL, 'o'},   {"filter", required_argument, NULL, 'x'},
+	{"exclude", required_argument, NULL, 'x'},  {"repeat", required_argument, NULL, 'x'},
+	{"shuffle", required_argument, NULL, 'x'},  {"timeout", required_argument, NULL, 'x'},
+	{"append", required_argument, NULL, 'x'},   {"smp", required_argument, NULL, 'x'},
+	{"mem", required_argument, NULL, 'x'},      {"accel", required_argument, NULL, 'x'},
+	{"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 };
 
 static int split_platforms(struct pv_regress *r, char *list)
@@ -79,9 +74,12 @@ static int split_platforms(struct pv_regress *r, char *list)
 	return PV_EXIT_USAGE;
 }
 
+#define STANDARD "--standard"
+
 static int parse(struct pv_regress *r, int argc, char **argv, bool *done)
 {
 	char *platforms = strdup(DEFAULT_PLATFORMS), opt[64];
+	bool filter = false;
 	int c, index;
 
 	r->base = DEFAULT_BASE;
@@ -104,11 +102,18 @@ static int parse(struct pv_regress *r, int argc, char **argv, bool *done)
 		case 'o':
 			r->dir = optarg;
 			break;
+		case 'q':
+			r->set = "--quick";
+			break;
+		case 'F':
+			r->full = true;
+			break;
 		case 'x':
 			snprintf(opt, sizeof(opt), "--%s", options[index].name);
 			pv_args_add(&r->pass, opt);
 			if (optarg)
 				pv_args_add(&r->pass, optarg);
+			filter |= !strcmp(opt, "--filter");
 			break;
 		case 'h':
 			usage(stdout);
@@ -123,6 +128,13 @@ static int parse(struct pv_regress *r, int argc, char **argv, bool *done)
 		fprintf(stderr, "pmuvet regress: unexpected argument '%s'\n", argv[optind]);
 		return PV_EXIT_USAGE;
 	}
+	if (r->full && r->set) {
+		fputs("pmuvet regress: --quick or --full, not both\n", stderr);
+		return PV_EXIT_USAGE;
+	}
+	/* Who names cases wants all of them. */
+	if (!r->full && !filter && !r->set)
+		r->set = STANDARD;
 	return split_platforms(r, platforms);
 }
 
@@ -166,6 +178,8 @@ static void print_word(const char *word)
 
 static void print_repeat(const struct pv_regress *r)
 {
+	if (r->set && !strcmp(r->set, STANDARD))
+		fputs("\nthe standard set of cases was run; --full runs every case", stdout);
 	fputs("\nrepeat with: ./pmuvet regress", stdout);
 	fputs(" --base", stdout);
 	print_word(r->base);
@@ -174,8 +188,12 @@ static void print_repeat(const struct pv_regress *r)
 	fputs(" --platform ", stdout);
 	for (size_t i = 0; i < r->nr_platforms; i++)
 		printf("%s%s", i ? "," : "", r->platform[i]);
+	if (r->set && strcmp(r->set, STANDARD))
+		print_word(r->set);
 	for (size_t i = 0; i < r->pass.n; i++)
 		print_word(r->pass.v[i]);
+	if (r->full)
+		fputs(" --full", stdout);
 	printf("\nstreams: %s\n", r->dir);
 }
 

@@ -15,7 +15,8 @@ struct pv_run_opts {
 	const char *skip_file;
 	unsigned int repeat;
 	bool shuffle, deterministic;
-	bool quick; /* only the most telling cases, these first */
+	bool quick;    /* only the most telling cases, these first */
+	bool standard; /* those, and one case of each promise on each PMU */
 	uint64_t seed;
 	double timeout; /* seconds for one case */
 	int cpu;        /* to pin cases to; -1: the first this process may use */

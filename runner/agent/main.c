@@ -34,6 +34,7 @@ static const struct option options[] = {
 	{"expect", required_argument, NULL, 'e'},
 	{"collect", required_argument, NULL, 'C'},
 	{"quick", no_argument, NULL, 'q'},
+	{"standard", no_argument, NULL, 'S'},
 	{"deterministic", no_argument, NULL, 'D'},
 	{"skip-file", required_argument, NULL, 'k'},
 	{"list", no_argument, NULL, 'l'},
@@ -44,9 +45,9 @@ static const struct option options[] = {
 
 static void usage(FILE *f)
 {
-	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick] [--repeat N] [--shuffle SEED]\n"
-	      "       [--timeout SECONDS] [--cpu N] [--platform NAME] [--descriptor NAME]...\n"
-	      "       [--expect FAMILY]... [--deterministic] [--skip-file FILE] [--collect PATH]...\n"
+	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick | --standard]\n"
+	      "       [--repeat N] [--shuffle SEED] [--timeout SECONDS] [--cpu N] [--platform NAME]\n"
+	      "       [--descriptor NAME]... [--expect FAMILY]... [--deterministic] [--skip-file FILE] [--collect PATH]...\n"
 	      "       [--list]\n"
 	      "Runs pmuvet's cases on this machine; the event stream goes to standard output.\n",
 	      f);
@@ -101,6 +102,9 @@ static int parse(int argc, char **argv, struct pv_run_opts *o, bool *list)
 			continue;
 		case 'q':
 			o->quick = true;
+			continue;
+		case 'S':
+			o->standard = true;
 			continue;
 		case 'D':
 			o->deterministic = true;
