@@ -35,6 +35,7 @@ static const struct option options[] = {
 	{"expect", required_argument, NULL, 'e'},
 	{"collect", required_argument, NULL, 'C'},
 	{"quick", no_argument, NULL, 'q'},
+	{"standard", no_argument, NULL, 'S'},
 	{"deterministic", no_argument, NULL, 'D'},
 	{"skip-file", required_argument, NULL, 'k'},
 	{"only-file", required_argument, NULL, 'o'},
@@ -47,11 +48,10 @@ static const struct option options[] = {
 
 static void usage(FILE *f)
 {
-	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick] [--repeat N] [--shuffle SEED]\n"
-	      "       [--timeout SECONDS] [--cpu N] [--platform NAME] [--descriptor NAME]...\n"
-	      "       [--expect FAMILY]... [--deterministic] [--skip-file FILE] [--only-file FILE]\n"
-	      "       [--soak NEIGHBOUR,...]\n"
-	      "       [--collect PATH]... [--list]\n"
+	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick | --standard]\n"
+	      "       [--repeat N] [--shuffle SEED] [--timeout SECONDS] [--cpu N] [--platform NAME]\n"
+	      "       [--descriptor NAME]... [--expect FAMILY]... [--deterministic] [--skip-file FILE]\n"
+	      "       [--only-file FILE] [--soak NEIGHBOUR,...] [--collect PATH]... [--list]\n"
 	      "Runs pmuvet's cases on this machine; the event stream goes to standard output.\n",
 	      f);
 }
@@ -113,6 +113,9 @@ static int parse(int argc, char **argv, struct pv_run_opts *o, bool *list)
 			continue;
 		case 'q':
 			o->quick = true;
+			continue;
+		case 'S':
+			o->standard = true;
 			continue;
 		case 'D':
 			o->deterministic = true;
