@@ -170,6 +170,7 @@ static void add_rep(struct pv_run_reader *r, struct pv_case_run *c, const struct
 	rep->tail = keep(run, e->tail);
 	rep->splat = r->open ? r->open_splat : NULL;
 	rep->title = keep(run, e->title);
+	rep->death = keep(run, e->death);
 	rep->alt = keep(run, e->alt);
 	if (c->last)
 		c->last->next = rep;
@@ -312,6 +313,8 @@ static void on_splat(struct pv_run_reader *r, const struct pv_stream_event *e)
 			r->open_splat = title;
 		return;
 	}
+	if (e->early)
+		return;
 	for (size_t i = 0; i < run->nr_splats; i++) {
 		if (run->splat[i] == title)
 			return;
@@ -379,6 +382,7 @@ static int on_event(void *ctx, const struct pv_stream_event *e)
 	case PV_E_CASE_END:
 		return on_case_end(r, e);
 	case PV_E_SPLAT:
+	case PV_E_DEATH:
 		on_splat(r, e);
 		return 0;
 	case PV_E_AGAIN:

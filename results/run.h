@@ -36,6 +36,7 @@ struct pv_rep {
 	enum pv_result result;
 	const char *reason, *kind, *erratum, *tail; /* NULL: none */
 	const char *splat;                          /* title of the first one */
+	const char *death;                          /* how the guest died */
 	const char *title, *alt;                    /* of a crash or hang: its name; joined by \n */
 };
 
@@ -72,7 +73,7 @@ struct pv_run {
 	size_t count[PV_R_NR];    /* cases by their worst verdict */
 	size_t verdicts, planned; /* (case, rep): ended, wanted */
 	unsigned int boots;
-	const char *splat[16]; /* titles of distinct splats outside of cases */
+	const char *splat[16]; /* titles of distinct splats and deaths outside of cases */
 	size_t nr_splats;
 	bool complete;
 	char why[160]; /* not complete: why */

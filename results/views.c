@@ -135,6 +135,12 @@ static void diag_event(struct pv_view *v, const struct pv_stream_event *e)
 	case PV_E_MESSAGE:
 		diag(v, "%.1000s", e->text);
 		return;
+	case PV_E_DEATH:
+		diag(v, "the guest died, %s: %.500s", e->kind, e->title);
+		if (e->log)
+			diag(v, "  evidence: %s, %.1f s after the last sign of life", e->log,
+			     e->seconds);
+		return;
 	default:
 		diag(v, "kernel log: %.500s", e->title);
 		diag_lines(v, "  ", e->text);
@@ -195,6 +201,8 @@ static void ktap_event(struct pv_view *v, const struct pv_stream_event *e)
 			(long long)e->boot, e->reason ? ", " : "", e->reason ? e->reason : "");
 	} else if (e->type == PV_E_SPLAT && !e->id) {
 		fprintf(v->out, "# kernel log outside of cases: %s\n", e->title);
+	} else if (e->type == PV_E_DEATH && !e->id) {
+		fprintf(v->out, "# the guest died outside of cases, %s: %s\n", e->kind, e->title);
 	} else {
 		return;
 	}
@@ -294,6 +302,20 @@ static void again(struct pv_view *v, const struct pv_stream_event *e)
 		pv_again_text(text, sizeof(text), &a));
 }
 
+/* A splat or a death when no case ran. A boot that died before the agent is tried again. */
+static void outside(struct pv_view *v, const struct pv_stream_event *e)
+{
+	if (!e->early)
+		v->n.splat = true;
+	if (v->kind != PV_VIEW_PROGRESS)
+		return;
+	wipe(v);
+	if (e->type == PV_E_DEATH)
+		fprintf(v->out, "the guest died outside of cases, %s: %s\n", e->kind, e->title);
+	else
+		fprintf(v->out, "kernel log outside of cases: %s\n", e->title);
+}
+
 void pv_view_event(struct pv_view *v, const struct pv_stream_event *e)
 {
 	if (v->kind == PV_VIEW_KTAP)
@@ -315,15 +337,11 @@ void pv_view_event(struct pv_view *v, const struct pv_stream_event *e)
 		diag_event(v, e);
 		break;
 	case PV_E_SPLAT:
-		if (e->id) {
+	case PV_E_DEATH:
+		if (e->id)
 			diag_event(v, e);
-			break;
-		}
-		v->n.splat = true;
-		if (v->kind == PV_VIEW_PROGRESS) {
-			wipe(v);
-			fprintf(v->out, "kernel log outside of cases: %s\n", e->title);
-		}
+		else
+			outside(v, e);
 		break;
 	case PV_E_CASE_END:
 		end_case(v, e);

@@ -130,7 +130,7 @@ def backtrace(dump: Dump, symbols: Kallsyms, cpu: Cpu) -> Iterator[str]:
             mark = ""
         else:
             top = registers.get("rsp", 0)
-            places = [dump.u64(at) for at in range(top & ~7, (top | STACK - 1) & ~7, 8)]
+            places = [dump.u64(at, mapped=True) for at in range(top & ~7, (top | STACK - 1) & ~7, 8)]
             mark = "? "
     except DumpError:
         places = []
@@ -143,14 +143,16 @@ def backtrace(dump: Dump, symbols: Kallsyms, cpu: Cpu) -> Iterator[str]:
 
 
 def _frames(dump: Dump, frame: int) -> Iterator[int]:
+    seen = {frame}
     for _ in range(FRAMES_MAX):
         try:
-            after, back = dump.u64(frame), dump.u64(frame + 8)
+            after, back = dump.u64(frame, mapped=True), dump.u64(frame + 8, mapped=True)
         except DumpError:
             return
         yield back
-        if after <= frame:  # another stack, or the end
+        if after in seen or after & 7:  # a stack may lead to another one, at any address
             return
+        seen.add(after)
         frame = after
 
 
@@ -177,24 +179,28 @@ def parse_splats(lines: list[str], notes: list[str]) -> list[dict[str, Any]]:
     return found
 
 
+HANGS = ("soft-hang", "hard-hang", "user-spin")
+
+
 def judge(kind: str, reason: str, evidence: Evidence, seconds: float, ran: float) -> Death:
     """
     The kind as seen from outside, corrected by what the log says: a panic that the console kept to itself,
     an oops that took a lock with it.
     """
+    splats = [splat for splat in evidence.splats if not (kind in HANGS and ours(splat))]
     panic = panic_text(evidence.lines)
-    first = cause(evidence.splats)
+    first = cause(splats)
     oops = first if first and first.get("class") != "panic" else None
-    if kind in ("soft-hang", "hard-hang", "user-spin", "reset") and panic:
+    if kind in (*HANGS, "reset") and panic:
         kind = "panic"
-    elif kind in ("soft-hang", "hard-hang", "user-spin") and oops and not ours(oops):
+    elif kind in HANGS and oops:
         kind = "oops"
     if kind == "panic" and oops and "Attempted to kill init" in panic:
         kind = "oops"
-    title = classify(evidence.cpus)[1] if kind in ("soft-hang", "hard-hang", "user-spin") else reason
+    title = classify(evidence.cpus)[1] if kind in HANGS else reason
     if kind in ("panic", "oops", "reset"):
         title = str(first["title"]) if first else panic or reason
-    return Death(kind, title, evidence.source, seconds, ran, tuple(evidence.cpus), tuple(evidence.splats),
+    return Death(kind, title, evidence.source, seconds, ran, tuple(evidence.cpus), tuple(splats),
                  tuple(evidence.unseen), tuple(evidence.notes))
 
 

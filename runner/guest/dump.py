@@ -132,7 +132,7 @@ class Dump:
                     return found
         raise DumpError(f"no memory at physical {address:#x}")
 
-    def _translate(self, address: int) -> int:
+    def _translate(self, address: int, mapped: bool = False) -> int:
         """
         The kernel's image and its linear map by their fixed places and not by its page tables, which may be
         what it destroyed; what was mapped piece by piece (stacks, modules) by the tables.
@@ -151,13 +151,17 @@ class Dump:
         # Since 5.4 the linear map is the lower half of the kernel's addresses.
         if base <= address < base + (1 << bits - 1):
             return address - base + self.number("NUMBER(PHYS_OFFSET)")
-        # Behind _stext; in front of it lie the head's two pages and nothing that is read.
+        # Behind _stext; in front of it lie the head's two pages and nothing that is read. Stacks may lie close
+        # behind its end, which nobody tells.
         if 0 <= address - self.number("SYMBOL(_stext)") < ARM_IMAGE_MAX:
+            with contextlib.suppress(DumpError):
+                if mapped:
+                    return self._walk(address)
             return address - self.number("NUMBER(kimage_voffset)") & (1 << 64) - 1
         return self._walk(address)
 
     def _walk(self, address: int) -> int:
-        """Entries of both architectures: bit 0 valid, 4 KiB of address bits; a block or huge page ends early."""
+        """Both architectures alike but for the width of an entry's address and the mark of a block."""
         x86 = self.arch == "x86_64"
         page = self.number("PAGESIZE")
         shift = page.bit_length() - 1
@@ -178,29 +182,33 @@ class Dump:
             entry, = struct.unpack("<Q", self.physical(table + index * 8, 8))
             if not entry & 1:
                 break
-            table = entry & 0x000fffffffffffff & ~(page - 1)
+            table = entry & (1 << (52 if x86 else 48)) - 1 & ~(page - 1)
             if level == 0 or (entry & 0x80 if x86 else not entry & 2):
                 return table & ~((1 << low) - 1) | address & (1 << low) - 1
         raise DumpError(f"no mapping of {address:#x}")
 
-    def read(self, address: int, length: int) -> bytes:
-        """Of a kernel's virtual address; page by page, as they need not lie side by side."""
+    def read(self, address: int, length: int, mapped: bool = False) -> bytes:
+        """
+        Of a kernel's virtual address. `mapped`: of a stack, or what else the kernel mapped piece by piece; else
+        of its image or of memory that it allocated.
+        """
         if not 0 <= length <= 1 << 26 or not 0 <= address < 1 << 64:
             raise DumpError(f"{length} bytes at {address:#x}: absurd")
-        with contextlib.suppress(DumpError):
-            # Image and linear map are in one piece.
-            whole = self._translate(address)
-            if length <= PAGE - address % PAGE or self._translate(address + length - 1) == whole + length - 1:
-                return self.physical(whole, length)
+        if not mapped:
+            with contextlib.suppress(DumpError):
+                # Image and linear map are in one piece.
+                whole = self._translate(address)
+                if self._translate(address + max(length, 1) - 1) == whole + max(length, 1) - 1:
+                    return self.physical(whole, length)
         parts = []
         while length:
             n = min(length, PAGE - address % PAGE)
-            parts.append(self.physical(self._translate(address), n))
+            parts.append(self.physical(self._translate(address, mapped), n))
             address, length = address + n, length - n
         return b"".join(parts)
 
-    def u64(self, address: int) -> int:
-        return int.from_bytes(self.read(address, 8), "little")
+    def u64(self, address: int, mapped: bool = False) -> int:
+        return int.from_bytes(self.read(address, 8, mapped), "little")
 
     def u32(self, address: int) -> int:
         return int.from_bytes(self.read(address, 4), "little")

@@ -348,7 +348,7 @@ class Guest:
             verdict = VERDICTS[death.kind]
             if cause.kind == "hang":
                 reason = "; ".join([f"{death.kind}: {reason}", *map(str, death.cpus)])
-            if death.title not in reason:
+            if death.title not in reason and not (cause.kind == "panic" and death.title.startswith("kernel panic")):
                 reason = f"{reason}; {death.title}"
         return End(verdict, reason, self._tail(death), self._hello is not None, self._finished,
                    hopeless=self._hello is None and (self._process.status() or 0) > 0, death=death)

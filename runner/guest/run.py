@@ -130,7 +130,7 @@ class Run:
         if self._current:
             self._close_case(end.verdict, end.reason, end.tail, end.death)
         elif end.death:
-            self._write_death(end.death, {} if end.reached_init else {"init": False})
+            self._write_death(end.death, {} if end.reached_init else {"early": True})
         return end
 
     def _write_death(self, death: Death, case: dict[str, Any]) -> None:

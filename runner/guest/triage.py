@@ -81,10 +81,16 @@ def classify(cpus: list[Cpu]) -> tuple[str, str]:
                               ("soft-hang", kernel, "with interrupts on")):
         if found:
             # For a title: no offset, no address.
-            place = found[0].function.partition("+")[0] or "an unknown function"
-            return kind, f"{kind}: in {place} {text}"
+            return kind, f"{kind}: in {_place(found[0])} {text}"
     if user:
         return "user-spin", "user-spin: a program keeps the agent from its CPU, or is the agent"
     if cpus:
         return "soft-hang", "soft-hang: all vCPUs are idle, the agent sleeps"
     return "hard-hang", "hard-hang: QEMU's monitor does not answer"
+
+
+def _place(cpu: Cpu) -> str:
+    """Modules are not in the kernel's own table of names: the first caller that is."""
+    if cpu.function or not cpu.trace:
+        return cpu.function.partition("+")[0] or "an unknown function"
+    return f"a module under {cpu.trace[0].removeprefix('? ').partition('+')[0]}"
