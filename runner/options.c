@@ -36,6 +36,7 @@ static const struct option options[] = {
 	{"filter", required_argument, NULL, AGENT},
 	{"exclude", required_argument, NULL, AGENT},
 	{"quick", no_argument, NULL, AGENT},
+	{"standard", no_argument, NULL, AGENT},
 	{"repeat", required_argument, NULL, AGENT},
 	{"shuffle", required_argument, NULL, AGENT},
 	{"timeout", required_argument, NULL, AGENT},
@@ -66,6 +67,7 @@ void pv_run_usage(FILE *f)
 	      "  --filter GLOB      only cases whose id matches (may be repeated)\n"
 	      "  --exclude GLOB     not those (may be repeated)\n"
 	      "  --quick            only the most telling cases, the best first\n"
+	      "  --standard         those, and one case of each promise on each PMU\n"
 	      "  --repeat N         every case N times\n"
 	      "  --shuffle SEED     in an order drawn from SEED\n"
 	      "  --timeout SECONDS  a case's limit (default 10)\n"

@@ -13,13 +13,16 @@
 
 #define PYTHON "/usr/bin/python3"
 
-int pv_python(const char *module, char **argv)
+/* `first`: an argument before the others, or NULL. */
+static int become(const char *module, const char *first, char **argv)
 {
 	struct pv_args a = {0};
 
 	pv_args_add(&a, PYTHON);
 	pv_args_add(&a, "-m");
 	pv_args_add(&a, module);
+	if (first)
+		pv_args_add(&a, first);
 	for (size_t i = 1; argv[i]; i++)
 		pv_args_add(&a, argv[i]);
 	setenv("PYTHONPATH", pv_root(), 1);
@@ -33,7 +36,13 @@ int pv_python(const char *module, char **argv)
 int pv_repro_main(int argc, char **argv)
 {
 	(void)argc;
-	return pv_python("runner.repro", argv);
+	return become("runner.repro", NULL, argv);
+}
+
+int pv_soak_main(int argc, char **argv)
+{
+	(void)argc;
+	return become("runner.guest", "soak", argv);
 }
 
 void pv_repro_beside(const char *stream, const char *mark)
@@ -51,7 +60,7 @@ void pv_repro_beside(const char *stream, const char *mark)
 	if (!pid) {
 		close(pipefd[0]);
 		dup2(pipefd[1], STDOUT_FILENO);
-		_exit(pv_python("runner.repro", argv));
+		_exit(become("runner.repro", NULL, argv));
 	}
 	close(pipefd[1]);
 	f = fdopen(pipefd[0], "r");

@@ -33,9 +33,12 @@ static void usage(FILE *f)
 	      "  --new K            the kernel in question (default " DEFAULT_NEW ")\n"
 	      "                     K: deb:SERIES, deb:SUITE, a kernel image or a built kernel tree\n"
 	      "  --platform P,...   guests (default " DEFAULT_PLATFORMS ")\n"
+	      "  --quick            only the most telling cases, the best first\n"
+	      "  --full             every case (as --filter does with those it names); the default is the\n"
+	      "                     standard set: the most telling ones, and one case of each promise on each PMU\n"
 	      "  --all              the whole report, not one screen\n"
 	      "  --output DIR       where the streams go (default: a new directory below results/runs/)\n"
-	      "  --filter, --exclude, --quick, --repeat, --shuffle, --timeout, --append, --smp, --mem, --accel,\n"
+	      "  --filter, --exclude, --repeat, --shuffle, --timeout, --append, --smp, --mem, --accel,\n"
 	      "  --no-retry, --retry-boots, --retry-seconds\n"
 	      "                     as in pmuvet run\n"
 	      "With --bisect, for `git bisect run`: one kernel that you built, one case:\n"
@@ -50,7 +53,8 @@ static void usage(FILE *f)
 static const struct option options[] = {
 	{"base", required_argument, NULL, 'b'},
 	{"new", required_argument, NULL, 'n'},
-	{"quick", no_argument, NULL, 'x'},
+	{"quick", no_argument, NULL, 'q'},
+	{"full", no_argument, NULL, 'F'},
 	{"platform", required_argument, NULL, 'p'},
 	{"all", no_argument, NULL, 'a'},
 	{"bisect", no_argument, NULL, 'B'},
@@ -96,9 +100,12 @@ static int split_platforms(struct pv_regress *r, char *list)
 	return PV_EXIT_USAGE;
 }
 
+#define STANDARD "--standard"
+
 static int parse(struct pv_regress *r, int argc, char **argv, bool *done)
 {
 	char *platforms = NULL, opt[64];
+	bool filter = false;
 	int c, index;
 
 	while ((c = getopt_long(argc, argv, "h", options, &index)) >= 0) {
@@ -119,13 +126,19 @@ static int parse(struct pv_regress *r, int argc, char **argv, bool *done)
 		case 'o':
 			r->dir = optarg;
 			break;
+		case 'q':
+			r->set = "--quick";
+			break;
+		case 'F':
+			r->full = true;
+			break;
 		case 'B':
 			break;
 		case 'k':
 			r->kernel = optarg;
 			break;
 		case 'c':
-			r->cases = true;
+			r->cases = filter = true;
 			pv_args_add(&r->pass, "--filter");
 			pv_args_add(&r->pass, optarg);
 			break;
@@ -134,6 +147,7 @@ static int parse(struct pv_regress *r, int argc, char **argv, bool *done)
 			pv_args_add(&r->pass, opt);
 			if (optarg)
 				pv_args_add(&r->pass, optarg);
+			filter |= !strcmp(opt, "--filter");
 			break;
 		case 'h':
 			usage(stdout);
@@ -148,6 +162,13 @@ static int parse(struct pv_regress *r, int argc, char **argv, bool *done)
 		fprintf(stderr, "pmuvet regress: unexpected argument '%s'\n", argv[optind]);
 		return PV_EXIT_USAGE;
 	}
+	if (r->full && r->set) {
+		fputs("pmuvet regress: --quick or --full, not both\n", stderr);
+		return PV_EXIT_USAGE;
+	}
+	/* Who names cases wants all of them. */
+	if (!r->full && !filter && !r->set)
+		r->set = STANDARD;
 	if (r->bisect ? r->base || r->new : r->kernel || r->cases) {
 		fprintf(stderr, "pmuvet regress: %s\n",
 			r->bisect
@@ -215,6 +236,8 @@ static void print_reproducers(const struct pv_regress *r)
 
 static void print_repeat(const struct pv_regress *r)
 {
+	if (r->set && !strcmp(r->set, STANDARD))
+		fputs("\nthe standard set of cases was run; --full runs every case", stdout);
 	fputs("\nrepeat with: ./pmuvet regress", stdout);
 	fputs(" --base", stdout);
 	print_word(r->base);
@@ -223,8 +246,12 @@ static void print_repeat(const struct pv_regress *r)
 	fputs(" --platform ", stdout);
 	for (size_t i = 0; i < r->nr_platforms; i++)
 		printf("%s%s", i ? "," : "", r->platform[i]);
+	if (r->set && strcmp(r->set, STANDARD))
+		print_word(r->set);
 	for (size_t i = 0; i < r->pass.n; i++)
 		print_word(r->pass.v[i]);
+	if (r->full)
+		fputs(" --full", stdout);
 	printf("\nstreams: %s\n", r->dir);
 	print_reproducers(r);
 }

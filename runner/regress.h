@@ -27,7 +27,8 @@ struct pv_regress {
 	const char *base, *new, *platform[MAX_PLATFORMS];
 	size_t nr_platforms;
 	struct pv_args pass; /* options for every `pmuvet run` */
-	bool all;
+	const char *set;     /* which cases: an option of `pmuvet run`; NULL: all */
+	bool all, full;
 	bool bisect;        /* one kernel instead of two */
 	const char *kernel; /* bisect: a tree or a file */
 	bool cases;         /* bisect: some were named */

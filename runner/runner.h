@@ -18,10 +18,8 @@ int pv_list_main(int argc, char **argv);
 int pv_describe_main(int argc, char **argv);
 int pv_regress_main(int argc, char **argv);
 int pv_repro_main(int argc, char **argv);
+int pv_soak_main(int argc, char **argv);
 
-/* Becomes `python3 -m MODULE` with these arguments (argv[0] is left out); returns an exit status
- * when that fails. */
-int pv_python(const char *module, char **argv);
 /* Writes what a recorded stream found as C programs beside it; told on stdout, `mark` before each
  * line (python.c). */
 void pv_repro_beside(const char *stream, const char *mark);

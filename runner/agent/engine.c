@@ -13,6 +13,7 @@
 #include "runner/agent/kmsg.h"
 #include "runner/agent/needs.h"
 #include "runner/agent/process.h"
+#include "runner/agent/soak.h"
 
 static const char *const verdicts[] = {"pass",  "fail", "crash", "hang", "xfail",
 				       "xpass", "skip", "error", "miss"};
@@ -25,6 +26,7 @@ struct engine {
 	struct pv_kmsg_splat *splat;
 	int kmsg;
 	size_t count[NR_VERDICTS];
+	uint64_t taint; /* of the kernel, when soaking */
 };
 
 struct result {
@@ -122,6 +124,23 @@ static void judge_splat(struct engine *e, const struct pv_case *c, unsigned int 
 	snprintf(r->reason, sizeof(r->reason), "kernel log: %s", e->splat->title);
 }
 
+/* A kernel that marks itself without a word that we know. */
+static void watch_taint(struct engine *e, const struct pv_case *c, unsigned int rep)
+{
+	uint64_t taint = pv_soak_taint();
+	char title[80];
+
+	if (taint != e->taint && !e->splat->class) {
+		snprintf(title, sizeof(title), "kernel tainted: 0x%llx, was 0x%llx",
+			 (unsigned long long)taint, (unsigned long long)e->taint);
+		case_event(e, "splat", c, rep);
+		pv_json_text(&e->json, "class", "taint");
+		pv_json_text(&e->json, "title", title);
+		pv_out_json(e->process.out, &e->json);
+	}
+	e->taint = taint;
+}
+
 static void run_process(struct engine *e, const struct pv_case *c, unsigned int rep,
 			struct result *r)
 {
@@ -188,6 +207,8 @@ static void run_case(struct engine *e, const struct pv_case *c, unsigned int rep
 	if (*e->process.stop)
 		return;
 	judge_splat(e, c, rep, &r);
+	if (e->process.o->soak)
+		watch_taint(e, c, rep);
 	name_fix(c, &r);
 	send_end(e, c, rep, &r, pv_now() - start);
 }
@@ -234,6 +255,17 @@ static void send_end_of_run(struct engine *e, bool complete, const char *reason,
 	pv_out_json(e->process.out, &e->json);
 }
 
+static void start_neighbours(struct engine *e)
+{
+	char text[256];
+
+	e->taint = pv_soak_taint();
+	pv_soak_start(e->process.o->soak, e->process.cpu, e->process.o->seed, text, sizeof(text));
+	event(e, "message");
+	pv_json_text(&e->json, "text", text);
+	pv_out_json(e->process.out, &e->json);
+}
+
 int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, struct pv_out *out,
 		  volatile sig_atomic_t *stop)
 {
@@ -272,6 +304,8 @@ int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, s
 	event(&e, "plan");
 	pv_json_int(&e.json, "count", nr);
 	pv_out_json(out, &e.json);
+	if (o->soak)
+		start_neighbours(&e);
 	for (size_t i = 0; i < nr && !*stop && !out->broken; i++) {
 		if (!pv_skips_has(&skips, jobs[i].c->id, jobs[i].rep))
 			run_case(&e, jobs[i].c, jobs[i].rep);

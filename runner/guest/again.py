@@ -52,6 +52,10 @@ class Exhausted(Exception):
     """Boots or time are used up; the text says which."""
 
 
+class NoAnswer(Exception):
+    """The boot says nothing about the case: it never reached init, or the host failed."""
+
+
 @dataclass
 class Again:
     # A boot that runs these cases in this order.
@@ -156,19 +160,29 @@ class Again:
             raise Exhausted(f"{self.bounds.boots} boots were not enough")
         if self.clock() - self._start > self.bounds.seconds:
             raise Exhausted(f"{self.bounds.seconds:g} s were not enough")
-        self._boots += 1
-        end = self._end_of(crash.case, [*before, crash.case])
+        jobs = [*before, crash.case]
+        try:
+            end = self._end_of(crash.case, jobs)
+        except NoAnswer:
+            # Emulators die early, and hosts are busy: once more.
+            try:
+                end = self._end_of(crash.case, jobs)
+            except NoAnswer as why:
+                raise Exhausted(str(why)) from None
         return end is not None and end["verdict"] in DEAD and bool(
             set(titles(end)) & set(crash.titles))
 
     def _end_of(self, case: Case, jobs: Sequence[Case]) -> dict[str, Any] | None:
-        """The case_end of `case`; None when the boot ended before or behind it without one."""
+        """The case_end of `case`; None when the boot ended at another one or without it."""
+        self._boots += 1
         guest = self.start_guest(jobs)
         running: Case | None = None
         bad = False
         try:
             for item in guest.events():
                 if isinstance(item, End):
+                    if not item.reached_init or item.verdict == "error" and not item.finished:
+                        raise NoAnswer(f"a boot gave no answer, twice: {item.reason}")
                     return self.judge(case, item) if running == case and not bad else None
                 bad = bad or isinstance(item, Bad) and not item.cut
                 if not isinstance(item, Frame):

@@ -70,13 +70,17 @@ class Monitor:
         events, self._events = self._events, []
         return events
 
-    def command(self, name: str, timeout: float = 5, **arguments: Any) -> Any:
-        """The answer, or None when QEMU gives none; `error` says why."""
+    def command(self, name: str, timeout: float = 5, fd: int | None = None, **arguments: Any) -> Any:
+        """The answer, or None when QEMU gives none; `error` says why. `fd`: a descriptor that goes along."""
         self._id += 1
         self.error = "no answer"
         request = {"execute": name, "arguments": arguments, "id": self._id}
         with contextlib.suppress(OSError):
-            self._socket.sendall(json.dumps(request).encode() + b"\n")
+            line = json.dumps(request).encode() + b"\n"
+            if fd is None:
+                self._socket.sendall(line)
+            else:
+                socket.send_fds(self._socket, [line], [fd])
             end = time.monotonic() + timeout
             while not self.closed and (left := end - time.monotonic()) > 0:
                 if not select.select([self._socket], [], [], left)[0]:

@@ -110,10 +110,9 @@ class Run:
             self.say(f"{end.reason}; booting again")
 
     def _check_usage(self, end: End) -> None:
-        """An agent that refuses its arguments says so on its standard error, the console."""
-        said = [line for line in end.tail if line.startswith(AGENT_SAYS)]
-        if not self._began and end.reached_init and said:
-            raise AgentRefused(said[-1].removeprefix(AGENT_SAYS))
+        refusal = agent_refusal(end)
+        if refusal and not self._began:
+            raise AgentRefused(refusal)
 
     def _boot(self, number: int, reason: str) -> End:
         guest = self.start_guest(sorted(self.done), number)
@@ -228,17 +227,9 @@ class Run:
     def _begin(self, event: dict[str, Any]) -> None:
         if self._began:
             return
-        kernel = event.get("kernel")
-        kernel = dict(kernel) if isinstance(kernel, dict) else {}
-        facts = self.facts
-        # The kernel that runs knows itself best; the file's facts fill what it does not say.
-        kernel = {**facts.kernel, **{k: v for k, v in kernel.items() if v}}
-        kernel["spec"] = facts.kernel["spec"]
         self._write_boot()
         self._began = True
-        self.writer.write({**event, "schema": 1, "platform": facts.platform, "arch": facts.arch,
-                           "accel": facts.accel, "deterministic": facts.deterministic,
-                           "kernel": kernel, "start": _now(), "qemu": facts.qemu})
+        self.writer.write(begin_event(self.facts, event))
         held, self._held = self._held, []
         for late in held:
             self._write(late)
@@ -331,6 +322,23 @@ class Run:
         event = {"event": "run_end", "verdicts": dict(self._verdicts), "complete": complete,
                  "seconds": round(time.monotonic() - self._start, 3)}
         self._write(event if complete else {**event, "reason": reason})
+
+
+def begin_event(facts: Facts, event: dict[str, Any]) -> dict[str, Any]:
+    """run_begin: what the agent says and what this side knows."""
+    kernel = event.get("kernel")
+    kernel = dict(kernel) if isinstance(kernel, dict) else {}
+    # The kernel that runs knows itself best; the file's facts fill what it does not say.
+    kernel = {**facts.kernel, **{k: v for k, v in kernel.items() if v}}
+    kernel["spec"] = facts.kernel["spec"]
+    return {**event, "schema": 1, "platform": facts.platform, "arch": facts.arch, "accel": facts.accel,
+            "deterministic": facts.deterministic, "kernel": kernel, "start": _now(), "qemu": facts.qemu}
+
+
+def agent_refusal(end: End) -> str:
+    """An agent that refuses its arguments says so on its standard error, the console; "" when it did not."""
+    said = [line for line in end.tail if line.startswith(AGENT_SAYS)]
+    return said[-1].removeprefix(AGENT_SAYS) if end.reached_init and said else ""
 
 
 def end_keys(case: Case, verdict: str, reason: str) -> dict[str, Any]:
