@@ -82,7 +82,7 @@ void pv_crash_text(FILE *out, const char *log, const struct pv_splat *s, bool al
 	putc('\n', out);
 	who(out, s);
 	if (s->panic)
-		fprintf(out, "  %s\n", s->panic);
+		fprintf(out, "  panic: %s\n", s->panic);
 	trace(out, s, all);
 	if (all)
 		fprintf(out, "\n%s", s->text);
