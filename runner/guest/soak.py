@@ -97,11 +97,10 @@ class Soak:
     _damaged: bool = False  # by an oops: this boot is to end
     _oops: dict[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self._start = self.clock()
+    _first: float | None = None  # the first guest's hello: from here the time counts
 
     def elapsed(self) -> float:
-        return self.clock() - self._start
+        return self.clock() - self._first if self._first is not None else 0.0
 
     # ---- boots ----
 
@@ -159,6 +158,7 @@ class Soak:
             for item in guest.events():
                 if isinstance(item, Hello):
                     boot["seconds"] = round(item.seconds, 3)
+                    self._first = self._first or self.clock()
                 elif isinstance(item, End):
                     self._end_of_boot(item, seed, boot)
                     return item
