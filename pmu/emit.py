@@ -86,7 +86,7 @@ def pmu_tables(p: Pmu) -> str:
             + table("pv_erratum", f"errata_{ident(p)}", errata))
 
 
-def pmu_row(p: Pmu) -> str:
+def pmu_row(p: Pmu, described: bool = True) -> str:
     items = [f".name = {text(p.name)}", f".family = {text(p.family)}", f".title = {text(p.title)}",
              f".sysfs = {text(p.sysfs)}", f".probe = {text(p.probe)}",
              f".arch = {arch_mask(p.arch)}", f".caps = {mask('PV_CAP_', p.caps)}",
@@ -97,8 +97,9 @@ def pmu_row(p: Pmu) -> str:
     for member, rows in (("events", p.events), ("formats", p.formats), ("errata", p.errata)):
         if rows:
             items.append(f".{member} = {member}_{ident(p)}, .nr_{member} = {len(rows)}")
-    items += [f".hash = {text(p.hash)}", f".is_default = {'true' if p.is_default else 'false'}",
-              f".describe = {lines_literal(describe(p))}"]
+    items += [f".hash = {text(p.hash)}", f".is_default = {'true' if p.is_default else 'false'}"]
+    if described:
+        items.append(f".describe = {lines_literal(describe(p))}")
     return "\t{" + ",\n\t ".join(items) + "},\n"
 
 

@@ -80,13 +80,17 @@ def argv(m: Machine, initrd: Path, channels: Path | None) -> list[str]:
     words = [qemu, "-machine", p.machine, "-accel", m.accel.accel, "-cpu", m.accel.cpu,
              "-smp", str(m.smp), "-m", str(m.mem), *m.accel.args,
              "-nodefaults", "-no-user-config", "-display", "none", "-nic", "none",
-             "-no-reboot", "-action", "panic=none", "-sandbox", SANDBOX]
+             "-sandbox", SANDBOX]
+    # A panic's text comes out whole only when QEMU does nothing about it.
     if channels:
+        # A guest that ended is paused and not gone: its memory is the evidence.
+        words += ["-action", "reboot=shutdown,shutdown=pause,panic=none"]
         words += ["-chardev", f"file,id=console,path={channels}/console",
                   "-chardev", f"file,id=results,path={channels}/results",
                   "-chardev", f"socket,id=monitor,path={channels}/monitor,server=on,wait=off",
                   "-mon", "chardev=monitor,mode=control"]
     else:
+        words += ["-no-reboot", "-action", "panic=none"]
         words += ["-chardev", "stdio,id=console,signal=on",
                   "-chardev", f"file,id=results,path={initrd.parent}/results"]
     words += ["-serial", "chardev:console", "-device", p.serial,

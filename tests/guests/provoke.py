@@ -193,7 +193,12 @@ def init(arch: str, ko: bytes | None = None) -> bytes:
                   str(tmp / "init"), str(source)], str(source))
             (tmp / "init").rename(final)
     data = final.read_bytes()
-    return data + ko + struct.pack("<Q", len(ko)) + ATTACHED if ko else data
+    return attached(data, ko) if ko else data
+
+
+def attached(program: bytes, ko: bytes) -> bytes:
+    """A program with the module behind it, where testinit.c and tests/engine/deaths.c look for it."""
+    return program + ko + struct.pack("<Q", len(ko)) + ATTACHED
 
 
 def agent(arch: str, kernel: kernels.Kernel, tree: Path | None = None,

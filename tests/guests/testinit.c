@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,6 +195,7 @@ static void eat(void)
 
 static void misbehave(const char *word, const char *id)
 {
+	static bool armed[2];
 	char big[1500];
 
 	if (!strncmp(word, "die:", 4))
@@ -210,7 +212,12 @@ static void misbehave(const char *word, const char *id)
 	if (!strcmp(word, "eat"))
 		eat();
 
-	if (!strcmp(word, "panic"))
+	if (!strncmp(word, "panic", 5))
+		spill("/proc/sysrq-trigger", "c");
+	/* "trap" panics behind "arm", "trap2" only behind "arm" and "arm2". */
+	if (!strcmp(word, "arm") || !strcmp(word, "arm2"))
+		armed[!!word[3]] = true;
+	if (!strncmp(word, "trap", 4) && armed[0] && (armed[1] || !word[4]))
 		spill("/proc/sysrq-trigger", "c");
 	if (!strcmp(word, "spin"))
 		for (;;)
@@ -238,10 +245,36 @@ static void misbehave(const char *word, const char *id)
 	}
 }
 
+/* The words to run: those of /agent.only in its order, else the arguments without what is in
+ * /agent.skip. */
+static void run(char *args, const char *skip, char *only)
+{
+	char *save, *word, id[256], line[300];
+
+	for (word = strtok_r(*only ? only : args, "\n", &save); word;
+	     word = strtok_r(NULL, "\n", &save)) {
+		if (*only) {
+			word += strlen("test/") - 1;
+			word[strcspn(word, "\t")] = 0;
+		} else if (word[0] != '+') {
+			continue;
+		}
+		snprintf(id, sizeof(id), "test/%s", word + 1);
+		snprintf(line, sizeof(line), "%s\t0\n", id);
+		if (!*only && strstr(skip, line))
+			continue;
+		event("case_begin", id, "");
+		misbehave(word + 1, id);
+		event("evidence", id,
+		      ",\"name\":\"n\",\"op\":\"==\",\"observed\":1,\"expected\":1,\"ok\":true");
+		event("case_end", id, ",\"verdict\":\"pass\",\"seconds\":0.5");
+	}
+}
+
 int main(void)
 {
-	static char args[4096], skip[65536];
-	char *save, *word, id[256], line[300];
+	static char args[4096], skip[65536], only[65536];
+	char line[300];
 	struct dirent **list;
 	int n = 0, total = 0;
 
@@ -254,6 +287,7 @@ int main(void)
 		load(list[i]);
 	slurp("/agent.args", args, sizeof(args));
 	slurp("/agent.skip", skip, sizeof(skip));
+	slurp("/agent.only", only, sizeof(only));
 	if (strstr(args, "never-hello"))
 		for (;;)
 			;
@@ -267,19 +301,7 @@ int main(void)
 	      0);
 	snprintf(line, sizeof(line), "{\"event\":\"plan\",\"count\":%d}", total);
 	frame(line, 0);
-	for (word = strtok_r(args, "\n", &save); word; word = strtok_r(NULL, "\n", &save)) {
-		if (word[0] != '+')
-			continue;
-		snprintf(id, sizeof(id), "test/%s", word + 1);
-		snprintf(line, sizeof(line), "%s\t0\n", id);
-		if (strstr(skip, line))
-			continue;
-		event("case_begin", id, "");
-		misbehave(word + 1, id);
-		event("evidence", id,
-		      ",\"name\":\"n\",\"op\":\"==\",\"observed\":1,\"expected\":1,\"ok\":true");
-		event("case_end", id, ",\"verdict\":\"pass\",\"seconds\":0.5");
-	}
+	run(args, skip, only);
 	if (!strstr(args, "no-end"))
 		frame("{\"event\":\"run_end\",\"verdicts\":{},\"complete\":true}", 0);
 	sync();
