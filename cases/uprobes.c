@@ -203,34 +203,35 @@ PV_CASE(uprobe, semaphore_twice, .arch = "x86_64 arm64", .pmu = "uprobe", .needs
 	pv_expect(t, "the code is as it was", pristine(&first) && pristine(&second));
 }
 
-/* Each task keeps its own events here: at a swap of equal contexts an event would look for the
- * mm of the task that it was opened for (uprobe_perf_filter()) and miss the hits of the other. */
+/*
+ * Each task keeps its own events here: at a swap of equal contexts an event would look for the mm
+ * of the task that it was opened for (uprobe_perf_filter()) and miss the hits of the other.
+ */
 PV_CASE(uprobe, inherited, .arch = "x86_64 arm64", .pmu = "uprobe", .each = "word[entry,return]",
 	.needs = "root", .proof = "kernel",
-	.about =
-		"children and their children inherit a probe, threads too, and what they do is counted once")
+	.about = "children inherit a probe, threads too, and what they do is counted once")
 {
 	bool ret = !strcmp(pv_word(t), "return");
 	struct perf_event_attr attr =
 		pv_attr(t, pv_find_event(t, "uprobe", ret ? "call-ret" : "call"));
-	struct pv_actor *parent = pv_actor(t), *child, *grandchild, *thread;
+	struct pv_actor *parent = pv_actor(t), *child[2], *thread;
 	struct pv_ev *ev;
 
 	attr.inherit = 1;
 	attr.disabled = 0;
 	pv_tell_apart(t, parent->tid);
 	ev = pv_open(t, &attr, parent->tid, -1, NULL, 0);
-	child = pv_actor_fork(t, parent);
-	grandchild = pv_actor_fork(t, child);
-	thread = pv_actor_thread(t, child);
+	child[0] = pv_actor_fork(t, parent);
+	child[1] = pv_actor_fork(t, parent);
+	thread = pv_actor_thread(t, parent);
 	pv_act(t, parent, PV_ACT_TARGET, 3);
-	pv_act(t, child, PV_ACT_TARGET, 5);
-	pv_act(t, grandchild, PV_ACT_TARGET, 7);
+	pv_act(t, child[0], PV_ACT_TARGET, 5);
+	pv_act(t, child[1], PV_ACT_TARGET, 7);
 	pv_expect_eq(t, "count while they live", pv_value(t, ev), 3 + 5 + 7);
 	pv_act(t, thread, PV_ACT_TARGET, 11);
 	pv_expect_eq(t, "count with a thread", pv_value(t, ev), 3 + 5 + 7 + 11);
-	pv_actor_end(t, grandchild);
-	pv_actor_end(t, child);
+	pv_actor_end(t, child[1]);
+	pv_actor_end(t, child[0]);
 	pv_act(t, parent, PV_ACT_TARGET, 1);
 	pv_expect_eq(t, "count when they have ended", pv_value(t, ev), 3 + 5 + 7 + 11 + 1);
 }
