@@ -77,6 +77,7 @@ struct pv_open {
 	bool kernel; /* the header had printk's prefix */
 	bool closed, xen, user_regs, broken, cut, want_lock, has_offset;
 	bool not_a_frame;     /* the next line only looks like one */
+	bool want_reason;     /* PV_REASON_NEXT */
 	long cpu, pid, stuck; /* stuck: the CPU whose trace is wanted, -1 any */
 	int64_t time;         /* of its last line, as of struct pv_line */
 	uint64_t start, end, count;
