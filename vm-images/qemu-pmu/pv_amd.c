@@ -36,7 +36,7 @@ static unsigned int modes(const struct pv_pmu *pmu, uint64_t ctl)
 
 	if (!only || only == (CTL_HOST | CTL_GUEST))
 		return modes;
-	if (!(pmu->env->efer & MSR_EFER_SVME))
+	if (!pmu->svme)
 		return 0;
 	return modes & (only == CTL_HOST ? PV_MODES_HOST : PV_MODES_GUEST);
 }
@@ -111,6 +111,12 @@ enum pv_access pv_amd_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value)
 	unsigned int index;
 	bool control;
 
+	if (msr == MSR_EFER) {
+		pmu->svme = value & MSR_EFER_SVME &&
+			    pmu->env->features[FEAT_8000_0001_ECX] & CPUID_EXT3_SVM;
+		pv_reconfigure(pmu);
+		return PV_NOT_OURS;
+	}
 	if (msr == MSR_DEBUGCTL)
 		return set(&pmu->debugctl, value, s->debugctl_valid);
 	if (msr >= MSR_STATUS && msr <= MSR_STATUS_SET)

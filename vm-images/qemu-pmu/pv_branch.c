@@ -13,14 +13,18 @@ void pv_branch_settle(struct pv_pmu *pmu)
 {
 	struct pv_env *pv = &pmu->env->pv;
 	uint32_t kind = pv->branch & (PV_BR_COUNTED - 1);
+	bool to_next;
 
 	if (!kind)
 		return;
-	if (kind == PV_BR_TAKEN && pmu->env->eip == pv->from + (pv->branch >> 16))
+	to_next = pmu->env->eip == pv->from + (pv->branch >> 16);
+	if (kind == PV_BR_TAKEN && to_next)
 		kind = PV_BR_NOT_TAKEN;
 	if (!(pv->branch & PV_BR_COUNTED))
 		pmu->branches[ctz32(kind)]++;
 	pv->branch = 0;
+	if (kind != PV_BR_NOT_TAKEN)
+		pv_lbr_record(pmu, ctz32(kind), pv->from, pmu->env->eip, to_next);
 }
 
 /* At the begin of each translation block that tells of branches. */
@@ -52,6 +56,11 @@ void pv_pmu_interrupted(CPUX86State *env, bool is_int, bool is_hw)
 		if (!is_hw && env->eip == env->pv.from)
 			env->pv.branch = 0;
 		pv_branch_settle(pmu);
+	}
+	/* The way into the handler is a branch to the records, and no instruction. */
+	if (!is_int && pv_lbr_on(pmu)) {
+		env->pv.from = env->eip;
+		env->pv.branch = PV_BR_EVENT | PV_BR_COUNTED;
 	}
 	/* Out of a halt the mode may stay the same. */
 	pv_arm(pmu);

@@ -91,7 +91,7 @@ static void deliver(struct pv_pmu *pmu)
 		else if (!pmu->shape->amd)
 			pmu->global_ctrl = 0;
 	}
-	if (pmu->debugctl & PV_DEBUGCTL_FREEZE_LBR && pmu->shape->perfmon >= 4)
+	if (pmu->debugctl & PV_DEBUGCTL_FREEZE_LBR && pmu->shape->lbr_depth)
 		pmu->global_status |= PV_STATUS_LBR_FROZEN;
 	if (!locked)
 		qemu_mutex_lock_iothread();
@@ -105,13 +105,14 @@ static void deliver(struct pv_pmu *pmu)
 
 void pv_sync(struct pv_pmu *pmu)
 {
+	uint64_t set = pmu->active;
 	struct pv_totals now;
 	bool pmi = false;
 
-	if (!pmu->running)
+	if (!set)
 		return;
 	now = pv_totals(pmu);
-	for (unsigned int i = 0; i < PV_COUNTERS; i++) {
+	PV_FOR_EACH(i, set) {
 		struct pv_counter *c = &pmu->counters[i];
 		uint64_t mask = pv_width_mask(pmu, i);
 
@@ -138,15 +139,16 @@ void pv_arm(struct pv_pmu *pmu)
 	CPUState *cs = env_cpu(pmu->env);
 	struct pv_totals now;
 	uint64_t least = UINT64_MAX, ns = UINT64_MAX;
+	uint64_t set = pmu->active;
 	uint32_t can_do_io;
 	int64_t at;
 
 	pmu->branch_room = UINT64_MAX;
 	/* Halted: nothing happens until an interrupt, which comes here again. */
-	if (!pmu->running || cs->halted)
+	if (!set || cs->halted)
 		return;
 	now = pv_totals(pmu);
-	for (unsigned int i = 0; i < PV_COUNTERS; i++) {
+	PV_FOR_EACH(i, set) {
 		struct pv_counter *c = &pmu->counters[i];
 		uint64_t n;
 
@@ -219,22 +221,23 @@ void pv_pmu_mode_changed(CPUX86State *env)
 void pv_reconfigure(struct pv_pmu *pmu)
 {
 	CPUState *cs = env_cpu(pmu->env);
-	bool branches = false, was_running = pmu->running;
+	bool branches = pv_lbr_on(pmu);
+	uint64_t before = pmu->active;
 
 	if (pmu->shape->amd)
 		pv_amd_configure(pmu);
 	else
 		pv_intel_configure(pmu);
-	pmu->running = false;
+	pmu->active = 0;
 	for (unsigned int i = 0; i < PV_COUNTERS; i++) {
 		struct pv_counter *c = &pmu->counters[i];
 
 		if (!c->modes)
 			continue;
-		pmu->running = true;
+		pmu->active |= 1ull << i;
 		branches |= c->source->base == PV_BASE_BRANCHES;
 	}
-	if (!was_running)
+	if (!before)
 		pmu->last = pv_totals(pmu);
 	if (branches)
 		cs->tcg_cflags |= CF_PV_BRANCHES;

@@ -51,6 +51,8 @@ enum {
 static const struct {
 	uint32_t first, last;
 } absent[] = {
+	{0x40, 0x47},     /* LBR_FROM and _TO of the Core 2 */
+	{0x60, 0x67},
 	{0x1a6, 0x1a7},   /* OFFCORE_RSP */
 	{0x1c8, 0x1c9},   /* LBR_SELECT, LBR_TOS */
 	{0x3f1, 0x3f2},   /* PEBS_ENABLE, PEBS_DATA_CFG */
@@ -59,7 +61,10 @@ static const struct {
 	{0x680, 0x69f},   /* LBR_FROM */
 	{0x6c0, 0x6df},   /* LBR_TO */
 	{0xdc0, 0xddf},   /* LBR_INFO */
+	{0x1200, 0x121f}, /* ARCH_LBR_INFO */
 	{0x14ce, 0x14cf}, /* ARCH_LBR_CTL, ARCH_LBR_DEPTH */
+	{0x1500, 0x151f}, /* ARCH_LBR_FROM */
+	{0x1600, 0x161f}, /* ARCH_LBR_TO */
 };
 
 static bool in_array(uint32_t msr, uint32_t first, unsigned int n)
@@ -227,7 +232,9 @@ enum pv_access pv_intel_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value)
 	case MSR_CAPABILITIES:
 		return PV_REFUSED;
 	default:
-		done = write_array(pmu, msr, value);
+		done = pv_lbr_write(pmu, msr, value);
+		if (done == PV_NOT_OURS)
+			done = write_array(pmu, msr, value);
 		return done == PV_NOT_OURS && is_absent(msr) ? PV_REFUSED : done;
 	}
 }
@@ -252,6 +259,7 @@ static enum pv_access read_array(struct pv_pmu *pmu, uint32_t msr, uint64_t *val
 enum pv_access pv_intel_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value)
 {
 	const struct pv_shape *s = pmu->shape;
+	enum pv_access done;
 
 	switch (msr) {
 	case MSR_MISC_ENABLE:
@@ -285,7 +293,8 @@ enum pv_access pv_intel_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value)
 		*value = s->metrics;
 		return s->capabilities & CAP_METRICS ? PV_DONE : PV_REFUSED;
 	default:
-		return read_array(pmu, msr, value);
+		done = pv_lbr_read(pmu, msr, value);
+		return done == PV_NOT_OURS ? read_array(pmu, msr, value) : done;
 	}
 }
 

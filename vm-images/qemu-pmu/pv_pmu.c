@@ -7,6 +7,7 @@
 #include "tcg/helper-tcg.h"
 
 #define CPUID_PERFMON	   0xa
+#define CPUID_ARCH_LBR	   0x1c
 #define CPUID_PERFMON_V2   0x80000022
 #define ANY_THREAD_GONE	   (1u << 15)
 #define FIXED_WIDTH_SHIFT  5
@@ -42,7 +43,13 @@ static void show(CPUX86State *env, const struct pv_shape *shape)
 			env->cpuid_xlevel = MAX(env->cpuid_xlevel, CPUID_PERFMON_V2);
 	} else {
 		env->features[FEAT_1_ECX] |= CPUID_EXT_PDCM;
+		/* Without it QEMU hides that bit; it shows no PMU of its own under TCG. */
+		env_archcpu(env)->enable_pmu = true;
 		env->cpuid_level = MAX(env->cpuid_level, CPUID_PERFMON);
+		if (shape->lbr_arch) {
+			env->features[FEAT_7_0_EDX] |= CPUID_7_0_EDX_ARCH_LBR;
+			env->cpuid_level = MAX(env->cpuid_level, CPUID_ARCH_LBR);
+		}
 	}
 }
 
@@ -89,10 +96,12 @@ void pv_pmu_reset(CPUX86State *env)
 	/* SDM table 10-1: after a reset all general counters are on; PerfMonV2's are off. */
 	pmu->global_ctrl = pmu->shape->amd ? 0 : (1ull << pmu->shape->counters) - 1;
 	memset(pmu->counters, 0, sizeof(pmu->counters));
+	pv_lbr_reset(pmu);
 	for (size_t i = 0; i < pmu->shape->nr_msrs; i++)
 		pmu->storage[i] = pmu->shape->msrs[i].reset;
 	env->pv.branch = 0;
 	pmu->mode = PV_MODE_KERNEL;
+	pmu->svme = false;
 	pmu->armed = INT64_MAX;
 	timer_del(pmu->timer);
 	pv_reconfigure(pmu);
@@ -106,6 +115,13 @@ bool pv_pmu_cpuid(CPUX86State *env, uint32_t index, uint32_t count, uint32_t *ea
 	if (!env->pv.pmu)
 		return false;
 	s = env->pv.pmu->shape;
+	if (!s->amd && s->lbr_arch && index == CPUID_ARCH_LBR) {
+		*eax = PV_LBR_DEPTHS;
+		*ebx = 7; /* filters by level and kind, call stack */
+		*ecx = 5; /* mispredicted, kind; not timed */
+		*edx = 0;
+		return true;
+	}
 	if (s->amd ? index != CPUID_PERFMON_V2 || s->perfmon < 2 : index != CPUID_PERFMON)
 		return false;
 	*eax = *ebx = *ecx = *edx = 0;

@@ -44,18 +44,30 @@ struct pv_totals {
 	uint64_t branches[PV_NR_BRANCHES];
 };
 
+struct pv_record {
+	uint64_t from, to, info;
+};
+
+struct pv_lbr {
+	uint64_t ctl; /* LBR_SELECT, or ARCH_LBR_CTL */
+	unsigned int depth, top;
+	struct pv_record records[PV_MAX_LBR];
+};
+
 struct pv_pmu {
 	CPUX86State *env;
 	const struct pv_shape *shape;
 	QEMUTimer *timer;
 	int64_t armed; /* when the timer fires, QEMU_CLOCK_VIRTUAL; INT64_MAX: never */
 	enum pv_mode mode;
-	bool running; /* some counter counts in some mode */
+	uint64_t active; /* counters that count in some mode */
+	bool svme;       /* EFER.SVME */
 	struct pv_totals last;
 	uint64_t branches[PV_NR_BRANCHES];
 	uint64_t branch_room; /* branches until one may overflow a counter */
 	uint64_t global_ctrl, global_status, fixed_ctrl, debugctl;
 	struct pv_counter counters[PV_COUNTERS];
+	struct pv_lbr lbr;
 	uint64_t storage[PV_MAX_MSRS]; /* by index in shape->msrs */
 	FILE *log;
 };
@@ -77,6 +89,13 @@ struct pv_totals pv_totals(struct pv_pmu *pmu);
 /* pv_branch.c: counts the branch that has begun last; `env->eip` is where it went. */
 void pv_branch_settle(struct pv_pmu *pmu);
 
+/* pv_lbr.c; `kind` is the number of a bit of enum pv_branch. */
+bool pv_lbr_on(const struct pv_pmu *pmu);
+void pv_lbr_record(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_t to, bool to_next);
+void pv_lbr_reset(struct pv_pmu *pmu);
+enum pv_access pv_lbr_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
+enum pv_access pv_lbr_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+
 /* pv_intel.c, pv_amd.c */
 enum pv_access pv_intel_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_intel_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
@@ -86,6 +105,9 @@ enum pv_access pv_amd_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_amd_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 enum pv_access pv_amd_rdpmc(struct pv_pmu *pmu, uint32_t index, uint64_t *value);
 void pv_amd_configure(struct pv_pmu *pmu);
+
+/* For each set bit of `set`, which it uses up. */
+#define PV_FOR_EACH(i, set) for (unsigned int i; (set) && (i = ctz64(set), true); (set) &= (set) - 1)
 
 /* What an event select register counts by its event, mask and comparison fields. */
 const struct pv_source *pv_source_of(const struct pv_shape *shape, uint64_t select);

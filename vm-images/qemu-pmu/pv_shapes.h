@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PV_MAX_MSRS 32
+#define PV_MAX_MSRS   32
+#define PV_MAX_LBR    32
+#define PV_LBR_DEPTHS 0x0bu /* CPUID 0x1C EAX: 8, 16 and 32 */
 
 enum pv_base {
 	PV_BASE_NOTHING,
@@ -48,6 +50,8 @@ struct pv_shape {
 	uint64_t debugctl_valid;
 	unsigned int arch_events;  /* how many of CPUID 0xA EBX are there */
 	uint64_t metrics;          /* PERF_METRICS */
+	unsigned int lbr_depth;    /* 0: none */
+	bool lbr_arch;
 	const struct pv_source *fixed_sources;
 	const struct pv_event *events;
 	size_t nr_events;
