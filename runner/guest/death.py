@@ -53,12 +53,20 @@ class Cpu:
 
 
 @dataclass(frozen=True)
+class Took:
+    """From the last sign of life to the verdict."""
+
+    seconds: float
+    ran: float  # those in which QEMU and the runner could run
+    silence: float | None = None  # how long the guest was allowed to be silent
+
+
+@dataclass(frozen=True)
 class Death:
     kind: str
     title: str
     log: str  # where the evidence was found: "console", "dump", "kmsg", "" (nowhere)
-    seconds: float  # from the last sign of life to this verdict
-    ran: float  # the part of them in which the guest could have run
+    took: Took
     cpus: tuple[Cpu, ...] = ()
     splats: tuple[dict[str, Any], ...] = ()  # as `pmuvet crash --json` gives them
     unseen: tuple[str, ...] = ()  # the log's lines that did not come out on the console
@@ -72,7 +80,9 @@ class Death:
             event["log"] = self.log
         if self.notes:
             event["notes"] = list(self.notes)
-        return {**event, "seconds": round(self.seconds, 3), "ran": round(self.ran, 3)}
+        if self.took.silence:
+            event["silence"] = round(self.took.silence, 3)
+        return {**event, "seconds": round(self.took.seconds, 3), "ran": round(self.took.ran, 3)}
 
     def splat_events(self, case: dict[str, Any]) -> list[dict[str, Any]]:
         return [splat_event(splat, case, self.log) for splat in self.splats[:SPLATS_MAX]]

@@ -14,7 +14,7 @@ from typing import Any
 from .autopsy import Autopsy, judge
 from .chance import Chance, Pace
 from .console import Console, Follower
-from .death import VERDICTS, Death
+from .death import VERDICTS, Death, Took
 from .qemu import Process
 from .qmp import Monitor
 from .stream import clean
@@ -33,7 +33,7 @@ NMI_SECONDS = 0.5
 OUTPUT_MAX = 256 << 20  # of each channel: a guest must not fill the host's disk
 CONSOLE_SECONDS = 2.0  # from hello to the agent's line on a console that works
 # QEMU that gets this little of the time that passes is no place to judge a guest.
-STARVED = 20
+STARVED = 40
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ class Guest:
         self._autopsy = Autopsy(channels, memory, keep_dump)
         self._start = time.monotonic()
         self._process = Process(words, channels / "qemu.stderr")
-        self._chance = Chance(self._process.pid, os.getpid())
+        self._chance = Chance(self._process.pid)
+        self._ours = Chance(self._process.pid, os.getpid())  # what a verdict takes, this side's work included
         self._console = Console(channels / "console")
         self._monitor: Monitor | None = None
         self._port = Follower(channels / "results")
@@ -106,7 +107,8 @@ class Guest:
         self._last_frame = 0.0
         self._case_since: float | None = None
         self._dying_since: float | None = None
-        self._last_sign = self._start  # and this is of the wall's
+        self._last_sign = self._start  # of the wall's
+        self._last_ours = 0.0
         self._pace = Pace()
         self._finished = False
         self._shutdown: str | None = None
@@ -193,6 +195,7 @@ class Guest:
                 yield Hello(self._elapsed())
             if self._hello is not None:
                 self._last_frame, self._last_sign = now, time.monotonic()
+                self._last_ours = self._ours.seconds()
                 if isinstance(item, Bad):
                     yield item
                 elif item.payload["event"] in ("hello", "heartbeat"):
@@ -327,8 +330,9 @@ class Guest:
         whole = kind == "panic" and self._console.panic and self._shutdown is not None
         evidence = self._autopsy.perform(None if whole else monitor, cpus)
         yield from self._pump()
-        return judge(kind, cause.reason, evidence, time.monotonic() - self._last_sign,
-                     self._chance.seconds() - self._last_frame)
+        took = Took(time.monotonic() - self._last_sign, self._ours.seconds() - self._last_ours,
+                    self._limits.silence or self._pace.silence())
+        return judge(kind, cause.reason, evidence, took)
 
     def _poke(self, monitor: Monitor) -> Iterator[QmpEvent | Frame | Bad | Hello]:
         """
