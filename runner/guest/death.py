@@ -66,7 +66,7 @@ class Death:
     kind: str
     title: str
     log: str  # where the evidence was found: "console", "dump", "kmsg", "" (nowhere)
-    took: Took
+    took: Took = Took(0.0, 0.0)
     cpus: tuple[Cpu, ...] = ()
     splats: tuple[dict[str, Any], ...] = ()  # as `pmuvet crash --json` gives them
     unseen: tuple[str, ...] = ()  # the log's lines that did not come out on the console

@@ -16,7 +16,7 @@ import debget
 from .again import DEAD, Case, Crash, titles
 from .autopsy import parse_splats
 from .chance import Chance
-from .death import Death, Took, cause, fatal, splat_event
+from .death import Death, cause, fatal, splat_event
 from .guest import End, Guest, Hello, QmpEvent, Remark
 from .stream import Writer, clean
 from .symbols import Receiver
@@ -261,7 +261,7 @@ class Run:
         """The guest lives on, with whatever the oops left locked: what it would say of further cases is worth nothing."""
         title = str(splat.get("title", ""))
         case = {"case": event["case"], "rep": event["rep"]}
-        self._write(Death("oops", title, "kmsg", Took(0.0, 0.0)).event(case))
+        self._write(Death("oops", title, "kmsg").event(case))
         self._dying = f"oops: {title}"
         more = {key: event[key] for key in ("seconds",) if key in event}
         return {**end_keys((event["case"], event["rep"]), "crash", self._dying), **oops_keys(splat), **more}
