@@ -20,6 +20,7 @@ import debget
 import kernels
 import pytest
 
+from runner.guest.dump import Dump
 from tests.conftest import ROOT, events, pmuvet
 
 from . import provoke
@@ -197,3 +198,43 @@ def test_a_killed_qemu_is_named(signo: signal.Signals, beating: tuple[subprocess
         assert line
     assert time.monotonic() - start < VERDICT_MAX
     assert b'"kind":"qemu-killed"' in line and b"signal %d" % signo in line
+
+
+def test_a_console_that_says_nothing_is_a_remark_and_no_verdict(tmp_path: Path) -> None:
+    """At this level not even an emergency comes out."""
+    engine = ROOT / "build/native/tests/engine/engine-test"
+    for words, silent in (("loglevel=0", True), ("quiet", False)):
+        stream = tmp_path / f"{silent}.jsonl"
+        result = pmuvet("run", "--platform", "x86_64", "--agent", str(engine), "--json", str(stream), "--filter",
+                        "test/guest/after", "--append", words, timeout=300)
+        assert result.returncode == 0, result.stdout + result.stderr
+        texts = [e["text"] for e in events(stream) if e["event"] == "message"]
+        assert any("its console is silent" in text for text in texts) is silent, texts
+
+
+def test_a_stop_while_memory_is_dumped_leaves_nothing_behind(inits: dict[str, Path], tmp_path: Path) -> None:
+    runner = subprocess.Popen(command("x86_64", inits["x86_64"], ("+spin",), "--silence", "1"), cwd=ROOT,
+                              env=environment(TMPDIR=str(tmp_path)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not list(tmp_path.glob("pmuvet-*/1/dump")):
+            assert runner.poll() is None
+            time.sleep(0.01)
+        runner.send_signal(signal.SIGINT)
+        assert runner.wait(60) == 130
+    finally:
+        runner.kill()
+    assert not list(tmp_path.glob("pmuvet-*"))
+
+
+def test_a_kept_dump_is_whole_and_alone(inits: dict[str, Path], tmp_path: Path) -> None:
+    """An ELF file of all the memory, for crash and drgn."""
+    scratch, keep = tmp_path / "scratch", tmp_path / "keep"
+    scratch.mkdir()
+    done = subprocess.run(command("arm64", inits["arm64"], ("+reset", "+b"), "--no-retry", "--keep", str(keep)), cwd=ROOT,
+                          env=environment(TMPDIR=str(scratch)), stdout=subprocess.DEVNULL, timeout=300)
+    assert done.returncode == 0 and not list(scratch.iterdir())
+    assert [path.parent.name for path in keep.glob("*/dump")] == ["1"]
+    with Dump(keep / "1/dump") as dump:
+        assert dump.arch == "arm64" and dump.text("OSRELEASE").endswith("-arm64")
+        assert dump.physical(0x40000000 + (256 << 20) - 8, 8)
+    (keep / "1/dump").unlink()
