@@ -264,6 +264,8 @@ class Guest:
             return _Cause("reset", "guest reset without a panic's text (triple fault, or reboot)")
         if self._shutdown == "guest-shutdown":
             return _Cause("" if self._finished else "power-off", "guest powered off before the run's end", "crash")
+        if self._shutdown == "host-signal":
+            return _Cause("qemu-killed", f"QEMU was told by a signal to end{self._said()}")
         return _Cause("", f"QEMU ended ({self._shutdown or 'no reason given'}){self._said()}", "error")
 
     def _paused(self) -> _Cause | None:
@@ -321,11 +323,11 @@ class Guest:
         monitor = self._monitor if self._monitor and not self._monitor.closed and kind in EXAMINED else None
         if monitor:
             cpus = Triage(monitor, self._chance).sample(once=kind != "hang")
-            if kind == "hang":
-                kind, _ = classify(cpus)
-                yield from self._poke(monitor)
-            if self._shutdown is None:
-                monitor.stop()
+        if kind == "hang":
+            kind, _ = classify(cpus)
+            yield from self._poke(monitor)
+        if monitor and self._shutdown is None:
+            monitor.stop()
         # A panic that came to its reset has told all: memory has no more.
         whole = kind == "panic" and self._console.panic and self._shutdown is not None
         evidence = self._autopsy.perform(None if whole else monitor, cpus)
@@ -334,12 +336,12 @@ class Guest:
                     self._limits.silence or self._pace.silence())
         return judge(kind, cause.reason, evidence, took)
 
-    def _poke(self, monitor: Monitor) -> Iterator[QmpEvent | Frame | Bad | Hello]:
+    def _poke(self, monitor: Monitor | None) -> Iterator[QmpEvent | Frame | Bad | Hello]:
         """
         The last question to a guest that is given up: an NMI reaches a CPU whose interrupts are off, and the
         kernel prints where it was. It counts as an unknown NMI, so never before the verdict.
         """
-        if not monitor.inject_nmi():
+        if not monitor or not monitor.inject_nmi():
             return
         end = time.monotonic() + NMI_SECONDS
         while time.monotonic() < end and self._shutdown is None:
