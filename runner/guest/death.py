@@ -102,7 +102,7 @@ def splat_event(splat: dict[str, Any], case: dict[str, Any], source: str) -> dic
 
 def cause(splats: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The first that kills: what comes behind it is its consequence."""
-    return next((splat for splat in splats if splat.get("severity") == "fatal"), None)
+    return next((splat for splat in splats if fatal(splat)), None)
 
 
 def panic_text(lines: list[str]) -> str:
@@ -113,6 +113,8 @@ def panic_text(lines: list[str]) -> str:
     return ""
 
 
+# What the kernel says of a hang, and may survive.
+STALLS = ("soft-lockup", "hard-lockup")
 # arch/x86/kernel/dumpstack.c, arch/arm64/kernel/traps.c, lib/bug.c
 FATAL = re.compile(r"(?m)^(Oops: |Internal error: |kernel BUG at )")
 
@@ -120,5 +122,5 @@ FATAL = re.compile(r"(?m)^(Oops: |Internal error: |kernel BUG at )")
 def fatal(event: dict[str, Any]) -> bool:
     """Whether an agent's splat left the kernel damaged: a task was killed with what it held."""
     if event.get("severity"):
-        return bool(event["severity"] == "fatal")
+        return bool(event["severity"] == "fatal" and event.get("class") not in STALLS)
     return bool(FATAL.search(str(event.get("text", ""))))

@@ -97,7 +97,6 @@ class Guest:
         self._start = time.monotonic()
         self._process = Process(words, channels / "qemu.stderr")
         self._chance = Chance(self._process.pid)
-        self._ours = Chance(self._process.pid, os.getpid())  # what a verdict takes, this side's work included
         self._console = Console(channels / "console")
         self._monitor: Monitor | None = None
         self._port = Follower(channels / "results")
@@ -108,7 +107,6 @@ class Guest:
         self._case_since: float | None = None
         self._dying_since: float | None = None
         self._last_sign = self._start  # of the wall's
-        self._last_ours = 0.0
         self._pace = Pace()
         self._finished = False
         self._shutdown: str | None = None
@@ -195,7 +193,6 @@ class Guest:
                 yield Hello(self._elapsed())
             if self._hello is not None:
                 self._last_frame, self._last_sign = now, time.monotonic()
-                self._last_ours = self._ours.seconds()
                 if isinstance(item, Bad):
                     yield item
                 elif item.payload["event"] in ("hello", "heartbeat"):
@@ -320,6 +317,9 @@ class Guest:
         if not cause.kind or (self._finished and not self._dead_by_panic()):
             return None
         kind, cpus = cause.kind, []
+        silent = self._chance.seconds() - self._last_frame
+        # From here on this side and QEMU work for each other.
+        both = Chance(self._process.pid, os.getpid())
         monitor = self._monitor if self._monitor and not self._monitor.closed and kind in EXAMINED else None
         if monitor:
             cpus = Triage(monitor, self._chance).sample(once=kind != "hang")
@@ -332,7 +332,7 @@ class Guest:
         whole = kind == "panic" and self._console.panic and self._shutdown is not None
         evidence = self._autopsy.perform(None if whole else monitor, cpus)
         yield from self._pump()
-        took = Took(time.monotonic() - self._last_sign, self._ours.seconds() - self._last_ours,
+        took = Took(time.monotonic() - self._last_sign, silent + both.seconds(),
                     self._limits.silence or self._pace.silence())
         return judge(kind, cause.reason, evidence, took)
 

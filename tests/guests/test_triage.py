@@ -138,6 +138,9 @@ PANIC = "[    1.0] Kernel panic - not syncing: "
 @pytest.mark.parametrize("kind, lines, splats, verdict, title", [
     ("hard-hang", [], [], "hard-hang", "hard-hang: in spin with interrupts off"),
     ("hard-hang", ["x"], [splat("oops in f")], "oops", "oops in f"),
+    # A hang in which the kernel has noticed it is still that hang.
+    ("hard-hang", ["x"], [splat("BUG: soft lockup in f", **{"class": "soft-lockup"})], "hard-hang",
+     "hard-hang: in spin with interrupts off"),
     ("soft-hang", [PANIC + "no one saw it"], [], "panic", "Kernel panic - not syncing: no one saw it"),
     # What our own NMI made the kernel say is no cause.
     ("hard-hang", [PANIC + "NMI: Not continuing"], [splat("panic in spin", text=PANIC + "NMI: Not continuing")],
