@@ -127,7 +127,7 @@ const char *pv_frame_find(const char *text, size_t len, size_t *n);
 
 /* ---- splat_who.c ---- */
 
-void pv_copy(char *dst, size_t size, const char *p, size_t len); /* cuts */
+void pv_copy(char *dst, size_t size, const char *p, size_t len); /* cuts, and cleans */
 long pv_number(const char *p, size_t len);                       /* decimal, 0 without digits */
 /* "comm Not tainted ..." */
 void pv_who_comm(struct pv_open *o, const char *p, size_t len);
