@@ -496,8 +496,7 @@ static void on_raw(struct pv_splat_parser *p, const char *raw, size_t len, uint6
 		struct pv_splat_match m;
 
 		p->stamped |= l.kernel && !l.xen;
-		if (!l.foreign && pv_scan_next(p->scan, l.text, 0, l.len) < l.len &&
-		    pv_splat_match(l.text, l.len, l.xen, &m))
+		if (!l.foreign && pv_scan_match(p->scan, l.text, l.len, l.xen, &m))
 			on_header(p, &m, &l);
 		else if (p->nr_busy)
 			on_body(p, &l);

@@ -36,6 +36,9 @@ struct pv_scan *pv_scan_new(void);
 void pv_scan_free(struct pv_scan *s);
 /* Offset of the next place at or behind `from` where the words of a class may be; len: none. */
 size_t pv_scan_next(const struct pv_scan *s, const char *text, size_t from, size_t len);
+/* The same answer as pv_splat_match(), faster. */
+bool pv_scan_match(const struct pv_scan *s, const char *text, size_t len, bool xen,
+		   struct pv_splat_match *m);
 
 /* ---- splat.c: a splat that is being read ---- */
 

@@ -3,6 +3,7 @@
  * Functions that a title passes over, by kind: they are where it was noticed, not where it comes
  * from. A `*` at the end: any function that begins so; names are those of 4.19 to 7.2.
  */
+#define _GNU_SOURCE
 #include <string.h>
 
 #include "results/splat_private.h"
@@ -84,18 +85,20 @@ static const struct {
 
 static bool in_list(const char *list, const char *func, size_t len)
 {
-	while (*list) {
-		size_t n = strcspn(list, " ");
-		bool open = n && list[n - 1] == '*';
+	for (;; list++) {
+		const char *end = strchrnul(list, ' ');
 
-		if (open ? len >= n - 1 && !memcmp(list, func, n - 1)
-			 : len == n && !memcmp(list, func, n))
-			return true;
-		list += n;
-		while (*list == ' ')
-			list++;
+		if (*list == *func) {
+			size_t n = end - list;
+
+			if (list[n - 1] == '*' ? len >= n - 1 && !memcmp(list, func, n - 1)
+					       : len == n && !memcmp(list, func, n))
+				return true;
+		}
+		list = end;
+		if (!*list)
+			return false;
 	}
-	return false;
 }
 
 bool pv_frame_skipped(const char *func, unsigned int kinds)

@@ -95,11 +95,14 @@ static void check_scanner(const uint8_t *data, size_t size)
 	while (text < end) {
 		const char *nl = memchr(text, '\n', end - text);
 		size_t len = (nl ? nl : end) - text;
-		struct pv_splat_match m;
+		struct pv_splat_match m, fast;
 
 		for (int xen = 0; xen < 2; xen++) {
-			if (pv_splat_match(text, len, xen, &m))
-				CHECK(pv_scan_next(scan, text, 0, len) < len);
+			bool is = pv_splat_match(text, len, xen, &m);
+
+			CHECK(is == pv_scan_match(scan, text, len, xen, &fast));
+			CHECK(!is || (m.class == fast.class && m.nr == fast.nr));
+			CHECK(!is || pv_scan_next(scan, text, 0, len) < len);
 		}
 		text += len + 1;
 	}
