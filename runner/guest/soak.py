@@ -126,12 +126,15 @@ class Soak:
         if not chosen:
             return
         self.say(f"{len(chosen)} case(s) failed under stress: again in a quiet guest")
+        end: End | None = None
         guest = self.start("quiet", ["--shuffle", str(self.seed)], [(case, 0) for case in chosen], None)
         running = ""
         try:
             for item in guest.events():
-                if isinstance(item, End) and running:
-                    self.failures[running].quiet = item.verdict
+                if isinstance(item, End):
+                    end = item
+                    if running and item.verdict in DEAD:
+                        self.failures[running].quiet = item.verdict
                 if not isinstance(item, Frame):
                     continue
                 event = item.payload
@@ -142,6 +145,8 @@ class Soak:
                     running = ""
         finally:
             guest.close()
+        if end and not end.finished and not any(f.quiet in DEAD for f in self.failures.values()):
+            self._trouble(f"the quiet guest did not come to its end: {end.reason}")
 
     def _boot(self, seed: int) -> End | None:
         """None when the time is over."""

@@ -536,7 +536,7 @@ static void the_report_says_what_a_crash_needs(void **state)
 	crash(B, 0, "two", NULL);
 	compare();
 	text = report(false, &status);
-	assert_non_null(strstr(text, "other crash: it died; was: one"));
+	assert_non_null(strstr(text, "other crash: two; was: one"));
 	free(text);
 }
 
