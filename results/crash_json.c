@@ -123,6 +123,10 @@ static void whole(yajl_gen g, const char *log, const struct pv_splat *s)
 	key_text(g, "panic", s->panic);
 	key_text(g, "value", s->value);
 	key_int(g, "count", s->count);
+	if (s->worst)
+		key_int(g, "worst", s->worst);
+	if (s->cap)
+		key_int(g, "cap", s->cap);
 	key_bool(g, "corrupted", s->corrupted);
 	key_bool(g, "first", s->first);
 	key_bool(g, "cut", s->cut);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The splat parser: lines in, splats out. */
+/* The splat parser: lines in, splats out. docs/crash.md tells how it decides. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,43 +9,62 @@
 #include "results/text.h"
 
 #define OPEN_MAX      8
-#define METRICS_MAX   32
-#define STRANGE_HEAD  64 /* free text between a header and its trace (lockdep) */
-#define STRANGE_BODY  12
-#define STRANGE_END   6
+#define METRICS_MAX   64
 #define ATTACH_WITHIN (256u << 10) /* bytes between a splat and the panic that it ends in */
+#define CLOSE_BY      4096         /* the same for a panic that need not be its consequence */
+#define JOIN_WITHIN   8            /* lines that are none of a splat, between its headers */
+#define USER_LINES    200          /* lines of user space in a splat, until it is over */
+#define BOOT_MS       5000         /* a banner later than that is somebody printing it */
+
+/* Lines in a row that are none of a splat, until it is over: lockdep explains itself in free text.
+ */
+static const unsigned int strange_max[] = {
+	[PV_PHASE_HEAD] = 64,
+	[PV_PHASE_BODY] = 12,
+	[PV_PHASE_END] = 6,
+};
 
 struct metric {
 	const struct pv_splat_class *class;
 	char title[PV_TITLE_MAX + 1], last[256];
-	uint64_t start, end, count;
+	uint64_t start, end, count, worst, cap;
 };
 
 struct pv_splat_parser {
 	pv_splat_fn *fn;
 	void *arg;
 	struct pv_scan *scan;
-	struct pv_open *open[OPEN_MAX]; /* in the order they began in */
-	size_t nr_open, nr_busy;        /* all; those not closed */
+	struct pv_open *open[OPEN_MAX], *spare; /* open: in the order they began in */
+	size_t nr_open, nr_busy;                /* all; those not closed */
 	struct metric metric[METRICS_MAX];
 	size_t nr_metrics;
-	uint64_t at; /* of the next byte to be fed */
-	bool told;   /* the first splat */
-	char carry[PV_LOG_LINE];
-	size_t nr_carry;
-	uint64_t carry_at;
-	bool skipping; /* the rest of a line that is too long */
-	char clean[PV_LOG_LINE];
+	bool told;              /* the first splat */
+	bool stamped;           /* the kernel's lines have a prefix */
+	bool running, expected; /* a kernel has started; its end was orderly or is known */
 	char release[96];
+
+	uint64_t at; /* of the next byte to be fed */
+	char carry[PV_LOG_LINE], clean[PV_LOG_LINE];
+	size_t nr_carry;
+	bool carrying;
+	uint64_t carry_at;
 };
 
 /* ---- telling ---- */
 
+static bool is_splat(const struct pv_open *o)
+{
+	if (!o->class)
+		return false;
+	return !(o->class->flags & PV_NEEDS_BODY) || o->phase != PV_PHASE_HEAD ||
+	       (o->kernel && o->class->severity == PV_FATAL);
+}
+
 static void tell(struct pv_splat_parser *p, struct pv_open *o)
 {
 	struct pv_splat s = {
-		.class = o->class ? o->class->name : "unknown",
-		.severity = o->class ? o->class->severity : PV_WARNING,
+		.class = o->class->name,
+		.severity = o->class->severity,
 		.title = o->title,
 		.key = o->key,
 		.panic = o->has_panic ? o->panic : NULL,
@@ -78,25 +97,25 @@ static void tell(struct pv_splat_parser *p, struct pv_open *o)
 	p->fn(&s, p->arg);
 }
 
-/* Tells splats from the oldest on; the last stays for a panic that may come. */
-static void flush(struct pv_splat_parser *p, bool all)
+static void tell_first(struct pv_splat_parser *p)
 {
-	while (p->nr_open && p->open[0]->closed && (all || p->nr_open > 1)) {
-		struct pv_open *o = p->open[0];
+	struct pv_open *o = p->open[0];
 
-		if (o->class)
-			tell(p, o);
+	if (is_splat(o))
+		tell(p, o);
+	memmove(p->open, p->open + 1, --p->nr_open * sizeof(p->open[0]));
+	if (p->spare)
 		free(o);
-		memmove(p->open, p->open + 1, --p->nr_open * sizeof(p->open[0]));
-	}
+	else
+		p->spare = o;
 }
 
-static void close_splat(struct pv_splat_parser *p, struct pv_open *o)
+/* From the oldest on; the last stays for a panic that may come. */
+static void tell_closed(struct pv_splat_parser *p, uint64_t at)
 {
-	if (!o->closed) {
-		o->closed = true;
-		p->nr_busy--;
-	}
+	while (p->nr_open && p->open[0]->closed &&
+	       (p->nr_open > 1 || !is_splat(p->open[0]) || at - p->open[0]->end > ATTACH_WITHIN))
+		tell_first(p);
 }
 
 static void tell_metrics(struct pv_splat_parser *p)
@@ -116,6 +135,8 @@ static void tell_metrics(struct pv_splat_parser *p)
 			.end = m->end,
 			.count = m->count,
 			.value = m->last,
+			.worst = m->worst,
+			.cap = m->cap,
 		};
 
 		p->fn(&s, p->arg);
@@ -123,7 +144,22 @@ static void tell_metrics(struct pv_splat_parser *p)
 	p->nr_metrics = 0;
 }
 
-/* ---- opening ---- */
+/* ---- open splats ---- */
+
+static void close_splat(struct pv_splat_parser *p, struct pv_open *o)
+{
+	if (!o->closed)
+		p->nr_busy--;
+	o->closed = true;
+}
+
+static void reopen(struct pv_splat_parser *p, struct pv_open *o)
+{
+	if (o->closed)
+		p->nr_busy++;
+	o->closed = false;
+	o->strange = o->user = 0;
+}
 
 const char *pv_open_keep(struct pv_open *o, const char *text, size_t len)
 {
@@ -133,94 +169,32 @@ const char *pv_open_keep(struct pv_open *o, const char *text, size_t len)
 		o->cut = true;
 		return NULL;
 	}
-	pv_text_clean(to, text, len, 0);
-	o->nr_pool += strlen(to) + 1;
+	o->nr_pool += pv_text_clean(to, text, len, 0) + 1;
 	return to;
 }
 
 static struct pv_open *open_new(struct pv_splat_parser *p, const struct pv_line *l)
 {
-	struct pv_open *o;
+	struct pv_open *o = p->spare;
 
 	if (p->nr_open == OPEN_MAX) {
 		close_splat(p, p->open[0]);
-		flush(p, false);
+		tell_first(p);
+		o = p->spare;
 	}
-	o = calloc(1, sizeof(*o));
-	if (!o)
+	if (!o && !(o = malloc(sizeof(*o))))
 		abort();
+	p->spare = NULL;
+	memset(o, 0, offsetof(struct pv_open, frame));
 	o->start = l->start;
 	o->cpu = o->pid = o->stuck = -1;
 	o->context = "";
+	o->xen = l->xen;
 	if (l->tag)
 		o->tag[o->nr_tags++] = l->tag;
 	p->open[p->nr_open++] = o;
 	p->nr_busy++;
 	return o;
-}
-
-/* The title template with its captures; %F stays. */
-static void expand(char *dst, size_t size, const struct pv_splat_match *m)
-{
-	size_t out = 0;
-
-	for (const char *t = m->class->title; *t && out + 1 < size; t++) {
-		bool msr = false;
-		size_t i;
-
-		if (*t != '%' || t[1] == 'F') {
-			dst[out++] = *t;
-			continue;
-		}
-		msr = t[1] == 'M';
-		t += 1 + msr;
-		i = *t - '1';
-		if (i >= m->nr)
-			continue;
-		if (msr) {
-			const char *name = pv_msr_name(strtoul(m->cap[i].at, NULL, 16));
-
-			out += snprintf(dst + out, size - out, name ? "%s (%.*s)" : "%s%.*s",
-					name ? name : "", (int)m->cap[i].len, m->cap[i].at);
-		} else {
-			out += pv_splat_normalise(dst + out, size - out, m->cap[i].at,
-						  m->cap[i].len);
-		}
-		if (out >= size)
-			out = size - 1;
-	}
-	dst[out] = 0;
-}
-
-/* The capture of the n-th conversion `type` in the words, or -1. */
-static int capture_of(const char *words, char type)
-{
-	int n = 0;
-
-	for (; *words; words++) {
-		if (*words != '%')
-			continue;
-		words++;
-		if (*words == type)
-			return n;
-		n += *words != '%';
-	}
-	return -1;
-}
-
-void pv_open_header(struct pv_open *o, const struct pv_splat_match *m, const struct pv_line *l)
-{
-	int f = capture_of(m->class->words, 'f');
-
-	o->class = m->class;
-	pv_splat_normalise(o->line, sizeof(o->line), l->text, l->len);
-	o->kind[0] = 0;
-	if (m->class->title)
-		expand(o->kind, sizeof(o->kind), m);
-	if (f >= 0 && (size_t)f < m->nr)
-		snprintf(o->func, sizeof(o->func), "%.*s", (int)m->cap[f].len, m->cap[f].at);
-	o->broken |= l->broken;
-	o->count++;
 }
 
 static void keep_line(struct pv_open *o, const struct pv_line *l, bool ours)
@@ -234,11 +208,9 @@ static void keep_line(struct pv_open *o, const struct pv_line *l, bool ours)
 	if (ours) {
 		o->nr_kept = o->nr_text;
 		o->end = l->end;
-		o->strange = 0;
+		o->strange = o->user = 0;
 	}
 }
-
-/* ---- lines ---- */
 
 static bool has_tag(const struct pv_open *o, uint64_t tag)
 {
@@ -249,18 +221,30 @@ static bool has_tag(const struct pv_open *o, uint64_t tag)
 	return false;
 }
 
-/* The open splat that a line belongs to: the same caller's, without callers the latest. */
+/* The splat that a line belongs to: the same caller's; of lines without callers the latest. */
 static struct pv_open *owner(struct pv_splat_parser *p, const struct pv_line *l, bool closed)
 {
 	for (size_t i = p->nr_open; i-- > 0;) {
 		struct pv_open *o = p->open[i];
 
-		if (o->closed && !closed)
-			continue;
-		if (!l->tag || !o->nr_tags || has_tag(o, l->tag))
+		if (o->xen == l->xen && (closed || !o->closed) &&
+		    (!l->tag || !o->nr_tags || has_tag(o, l->tag)))
 			return o;
 	}
 	return NULL;
+}
+
+/* ---- headers ---- */
+
+static void metric_value(struct metric *x, const struct pv_splat_match *m)
+{
+	const struct pv_capture *c = pv_splat_capture(m, 'd');
+	uint64_t v = c ? pv_number(c->at, c->len) : 0;
+
+	if (v > x->worst)
+		x->worst = v;
+	if (m->nr == 3 && m->cap[2].type == 'd') /* the sampling rate that is left */
+		x->cap = pv_number(m->cap[2].at, m->cap[2].len);
 }
 
 static void on_metric(struct pv_splat_parser *p, const struct pv_splat_match *m,
@@ -269,7 +253,7 @@ static void on_metric(struct pv_splat_parser *p, const struct pv_splat_match *m,
 	char title[256];
 	struct metric *x = NULL;
 
-	expand(title, sizeof(title), m);
+	pv_header_title(title, sizeof(title), m);
 	title[PV_TITLE_MAX] = 0;
 	for (size_t i = 0; i < p->nr_metrics && !x; i++) {
 		if (!strcmp(p->metric[i].title, title))
@@ -285,70 +269,189 @@ static void on_metric(struct pv_splat_parser *p, const struct pv_splat_match *m,
 	x->last[pv_text_clean(x->last, l->text, l->len < 255 ? l->len : 255, 0)] = 0;
 	x->end = l->end;
 	x->count++;
+	metric_value(x, m);
+}
+
+static struct pv_open *open_header(struct pv_splat_parser *p, const struct pv_splat_match *m,
+				   const struct pv_line *l)
+{
+	struct pv_open *o = open_new(p, l);
+
+	pv_header_take(o, m, l);
+	keep_line(o, l, true);
+	if (m->class->flags & PV_ONE_LINE)
+		close_splat(p, o);
+	return o;
+}
+
+static void on_boot(struct pv_splat_parser *p, const struct pv_splat_match *m,
+		    const struct pv_line *l)
+{
+	bool banner = m->nr;
+
+	if (banner && l->time > BOOT_MS)
+		return;
+	for (size_t i = 0; i < p->nr_open; i++)
+		close_splat(p, p->open[i]);
+	if (p->running && !p->expected)
+		open_header(p, m, l);
+	p->running = banner;
+	p->expected = false;
+	if (banner)
+		pv_copy(p->release, sizeof(p->release), m->cap[0].at, m->cap[0].len);
+}
+
+/* The splat that a panic comes from. */
+static struct pv_open *cause_of(struct pv_splat_parser *p, const struct pv_splat_match *m,
+				const struct pv_line *l)
+{
+	struct pv_open *o = owner(p, l, true);
+	uint64_t far;
+
+	for (size_t i = p->nr_open; !o && i-- > 0;)
+		o = p->open[i]->xen == l->xen ? p->open[i] : NULL;
+	if (!o || !is_splat(o))
+		return NULL;
+	far = l->start - o->end;
+	if (m->class->flags & PV_NEVER_TITLE || o->class->severity == PV_FATAL ||
+	    o->class->flags & PV_STALL)
+		return far < ATTACH_WITHIN ? o : NULL;
+	return far < CLOSE_BY ? o : NULL;
+}
+
+static void attach(struct pv_splat_parser *p, struct pv_open *o, const struct pv_line *l)
+{
+	static const char words[] = "Kernel panic - not syncing: ";
+	size_t n = sizeof(words) - 1;
+
+	reopen(p, o);
+	if (!o->has_panic) {
+		bool is = l->len > n && !memcmp(l->text, words, n);
+
+		pv_splat_normalise(o->panic, sizeof(o->panic), l->text + (is ? n : 0),
+				   l->len - (is ? n : 0));
+		o->has_panic = true;
+	}
+	if (o->nr_main > 1) /* else the trace behind it is the only one */
+		o->phase = PV_PHASE_END;
+	if (l->tag && !has_tag(o, l->tag) && o->nr_tags < sizeof(o->tag) / sizeof(o->tag[0]))
+		o->tag[o->nr_tags++] = l->tag;
+	keep_line(o, l, true);
+}
+
+static bool joins(const struct pv_open *o, const struct pv_splat_match *m)
+{
+	unsigned int flags = m->class->flags;
+
+	if (!o->class || o->class->flags & PV_ONE_LINE)
+		return false;
+	if (flags & PV_LATE)
+		return true;
+	if (flags & PV_PART && flags & o->class->flags & PV_STALL)
+		return true;
+	return o->phase == PV_PHASE_HEAD && o->strange <= JOIN_WITHIN &&
+	       (flags & PV_PART || !strcmp(m->class->name, o->class->name));
+}
+
+static void on_panic(struct pv_splat_parser *p, const struct pv_splat_match *m,
+		     const struct pv_line *l)
+{
+	struct pv_open *o;
+
+	p->expected = true;
+	if (m->class->flags & PV_CONSEQUENCE && (o = cause_of(p, m, l))) {
+		attach(p, o, l);
+		return;
+	}
+	o = owner(p, l, false);
+	if (o)
+		close_splat(p, o);
+	o = open_header(p, m, l);
+	if (m->class->flags & PV_NEVER_TITLE) {
+		strcpy(o->kind, "kernel panic: its cause is not in the log");
+		o->broken = true;
+	}
 }
 
 static void on_header(struct pv_splat_parser *p, const struct pv_splat_match *m,
 		      const struct pv_line *l)
 {
+	unsigned int flags = m->class->flags;
 	struct pv_open *o = owner(p, l, false);
 
-	if (m->class->flags & PV_BOOT) {
-		snprintf(p->release, sizeof(p->release), "%.*s", (int)m->cap[0].len, m->cap[0].at);
-		return;
-	}
-	if (m->class->severity == PV_METRIC) {
-		on_metric(p, m, l);
-		return;
-	}
-	if (m->class->flags & PV_CONSEQUENCE) {
-		o = owner(p, l, true);
-		if (o && l->start - o->end < ATTACH_WITHIN) {
-			if (!o->has_panic) {
-				o->has_panic = true;
-				pv_splat_normalise(o->panic, sizeof(o->panic), l->text, l->len);
-			}
-			o->phase = PV_PHASE_END;
+	tell_closed(p, l->start);
+	if (flags & PV_BOOT) {
+		on_boot(p, m, l);
+	} else if (flags & PV_DOWN) {
+		p->expected = true;
+		if (o)
+			keep_line(o, l, o->phase == PV_PHASE_END);
+	} else if (flags & PV_CUT) {
+		if (o && joins(o, m)) {
 			keep_line(o, l, true);
 			return;
 		}
-	}
-	if (o && o->class && o->phase == PV_PHASE_HEAD &&
-	    (m->class->flags & PV_PART || m->class->name == o->class->name)) {
-		o->count += o->class == m->class;
-		o->broken |= l->broken;
+		if (o)
+			close_splat(p, o);
+		keep_line(open_new(p, l), l, true);
+	} else if (m->class->severity == PV_METRIC) {
+		on_metric(p, m, l);
+	} else if (flags & PV_CONSEQUENCE || !strcmp(m->class->name, "panic")) {
+		on_panic(p, m, l);
+	} else if (o && !o->class) { /* behind `cut here` */
+		pv_header_take(o, m, l);
 		keep_line(o, l, true);
-		return;
-	}
-	if (o && !o->class) {
-		pv_open_header(o, m, l);
+	} else if (o && joins(o, m)) {
+		pv_header_join(o, m, l);
 		keep_line(o, l, true);
-		return;
+	} else {
+		if (o)
+			close_splat(p, o);
+		open_header(p, m, l);
 	}
-	if (o) {
-		close_splat(p, o);
+	tell_closed(p, l->start);
+}
+
+/* ---- lines ---- */
+
+/* Another CPU's trace in a stall: its caller's lines belong to it from here on. */
+static struct pv_open *adopt(struct pv_splat_parser *p, const struct pv_line *l)
+{
+	static const char words[] = "NMI backtrace for cpu ";
+
+	if (l->len < sizeof(words) || memcmp(l->text, words, sizeof(words) - 1))
+		return NULL;
+	for (size_t i = p->nr_open; i-- > 0;) {
+		struct pv_open *o = p->open[i];
+
+		if (o->closed || o->xen != l->xen || !o->class || !(o->class->flags & PV_REMOTE))
+			continue;
+		if (o->nr_tags < sizeof(o->tag) / sizeof(o->tag[0]))
+			o->tag[o->nr_tags++] = l->tag;
+		return o;
 	}
-	o = open_new(p, l);
-	pv_open_header(o, m, l);
-	keep_line(o, l, true);
-	if (m->class->flags & PV_ONE_LINE)
-		close_splat(p, o);
-	flush(p, false);
+	return NULL;
 }
 
 static void on_body(struct pv_splat_parser *p, const struct pv_line *l)
 {
-	static const unsigned int limit[] = {STRANGE_HEAD, STRANGE_BODY, STRANGE_END};
 	struct pv_open *o = l->foreign ? NULL : owner(p, l, false);
 	enum pv_body is;
 
+	if (!o && l->tag)
+		o = adopt(p, l);
 	if (!o)
 		return;
 	is = pv_body_line(o, l);
-	keep_line(o, l, is >= PV_BODY_YES);
-	if (is == PV_BODY_NOT && ++o->strange > limit[o->phase]) {
-		close_splat(p, o);
-		flush(p, false);
+	if (is == PV_BODY_NOT && p->stamped &&
+	    !l->kernel) { /* user space writes to the console, too */
+		if (++o->user > USER_LINES)
+			close_splat(p, o);
+		return;
 	}
+	keep_line(o, l, is >= PV_BODY_YES);
+	if (is == PV_BODY_NOT && ++o->strange > (o->class ? strange_max[o->phase] : JOIN_WITHIN))
+		close_splat(p, o);
 }
 
 /* `raw` without its newline. */
@@ -368,6 +471,7 @@ static void on_raw(struct pv_splat_parser *p, const char *raw, size_t len, uint6
 		size_t n = pv_line_next(text, len, &l);
 		struct pv_splat_match m;
 
+		p->stamped |= l.kernel && !l.xen;
 		if (!l.foreign && pv_scan_next(p->scan, l.text, 0, l.len) < l.len &&
 		    pv_splat_match(l.text, l.len, l.xen, &m))
 			on_header(p, &m, &l);
@@ -382,28 +486,38 @@ static void on_raw(struct pv_splat_parser *p, const char *raw, size_t len, uint6
 
 static void carry(struct pv_splat_parser *p, const char *data, size_t len)
 {
-	size_t room = PV_LOG_LINE - p->nr_carry;
+	size_t room = PV_LOG_LINE - p->nr_carry, n = len < room ? len : room;
 
-	if (!p->nr_carry)
+	if (!p->carrying)
 		p->carry_at = p->at;
-	memcpy(p->carry + p->nr_carry, data, len < room ? len : room);
-	p->nr_carry += len < room ? len : room;
+	p->carrying = true;
+	memcpy(p->carry + p->nr_carry, data, n);
+	p->nr_carry += n;
 	p->at += len;
 }
 
-static size_t whole_lines(struct pv_splat_parser *p, const char *data, size_t len)
+static void carried(struct pv_splat_parser *p)
 {
-	size_t i = 0;
+	size_t n = p->nr_carry;
 
-	while (i < len) {
+	p->carrying = false;
+	p->nr_carry = 0;
+	on_raw(p, p->carry, n, p->carry_at, p->at);
+}
+
+/* `len` bytes that end with a newline. While nothing is open only hits of the scanner are looked
+ * at. */
+static void whole_lines(struct pv_splat_parser *p, const char *data, size_t len)
+{
+	for (size_t i = 0, from; i < len;) {
 		const char *nl;
-		size_t from = i;
 
+		from = i;
 		if (!p->nr_busy) {
 			size_t hit = pv_scan_next(p->scan, data, i, len);
 
 			if (hit == len)
-				return len;
+				return;
 			nl = memrchr(data + i, '\n', hit - i);
 			from = nl ? (size_t)(nl + 1 - data) : i;
 			i = hit;
@@ -412,14 +526,13 @@ static size_t whole_lines(struct pv_splat_parser *p, const char *data, size_t le
 		i = nl + 1 - data;
 		on_raw(p, data + from, nl - data - from, p->at + from, p->at + i);
 	}
-	return len;
 }
 
 void pv_splat_feed(struct pv_splat_parser *p, const void *bytes, size_t len)
 {
 	const char *data = bytes, *nl;
 
-	if (p->nr_carry) {
+	if (p->carrying) {
 		nl = memchr(data, '\n', len);
 		if (!nl) {
 			carry(p, data, len);
@@ -429,17 +542,14 @@ void pv_splat_feed(struct pv_splat_parser *p, const void *bytes, size_t len)
 		p->at++;
 		len -= nl + 1 - data;
 		data = nl + 1;
-		on_raw(p, p->carry, p->nr_carry, p->carry_at, p->at);
-		p->nr_carry = 0;
+		carried(p);
 	}
 	nl = memrchr(data, '\n', len);
 	if (nl) {
-		size_t n = nl + 1 - data;
-
-		whole_lines(p, data, n);
-		p->at += n;
-		data += n;
-		len -= n;
+		whole_lines(p, data, nl + 1 - data);
+		p->at += nl + 1 - data;
+		len -= nl + 1 - data;
+		data = nl + 1;
 	}
 	if (len)
 		carry(p, data, len);
@@ -447,15 +557,14 @@ void pv_splat_feed(struct pv_splat_parser *p, const void *bytes, size_t len)
 
 void pv_splat_finish(struct pv_splat_parser *p)
 {
-	if (p->nr_carry) {
-		on_raw(p, p->carry, p->nr_carry, p->carry_at, p->at);
-		p->nr_carry = 0;
-	}
+	if (p->carrying)
+		carried(p);
 	for (size_t i = 0; i < p->nr_open; i++)
 		close_splat(p, p->open[i]);
-	flush(p, true);
+	while (p->nr_open)
+		tell_first(p);
 	tell_metrics(p);
-	p->told = false;
+	p->told = p->stamped = p->running = p->expected = false;
 	p->release[0] = 0;
 	p->at = 0;
 }
@@ -478,6 +587,7 @@ void pv_splat_parser_free(struct pv_splat_parser *p)
 		return;
 	for (size_t i = 0; i < p->nr_open; i++)
 		free(p->open[i]);
+	free(p->spare);
 	pv_scan_free(p->scan);
 	free(p);
 }

@@ -49,6 +49,7 @@ struct pv_splat {
 	const char *value;   /* a metric: the last line */
 	const char *const *notes; /* what crash_symbols.h has to say that it has not said before */
 	size_t nr_notes;
+	uint64_t worst, cap; /* a metric: its largest number; the sampling rate left */
 	bool corrupted, first;
 	bool cut; /* more frames or text than there is room for */
 };

@@ -237,29 +237,67 @@ bool pv_frame_parse(struct pv_open *o, const char *text, size_t len, struct pv_f
 /* arm64 says pc, then the trace begins with it again. */
 static bool is_again(const struct pv_open *o, const struct pv_frame *f)
 {
-	const struct pv_frame *pc = &o->frame[o->nr_main - 1];
+	const struct pv_frame *pc = o->nr_main ? &o->frame[o->nr_main - 1] : NULL;
 
-	return o->nr_main && pc->exact && !f->exact && !f->guess && f->func && pc->func &&
-	       f->size && !strcmp(f->func, pc->func) && f->offset == pc->offset &&
-	       f->size == pc->size;
+	return pc && pc->exact && !f->exact && !f->guess && f->func && pc->func && f->size &&
+	       !strcmp(f->func, pc->func) && f->offset == pc->offset && f->size == pc->size;
+}
+
+static const char *const asides[] = {
+	[PV_ALLOC] = "ALLOC", [PV_FREE] = "FREE", [PV_SECOND] = "SECOND"};
+
+bool pv_is_aside(const struct pv_frame *f)
+{
+	return f->context == asides[PV_ALLOC] || f->context == asides[PV_FREE] ||
+	       f->context == asides[PV_SECOND];
 }
 
 void pv_frame_add(struct pv_open *o, const struct pv_frame *f)
 {
-	if (o->section == PV_OTHER_STACK)
-		return;
-	if (o->section == PV_MAIN && is_again(o, f))
+	if (o->section == PV_OTHER_STACK || (o->section == PV_MAIN && is_again(o, f)))
 		return;
 	if (o->nr_frames == PV_FRAMES) {
 		o->cut = true;
 		return;
 	}
 	o->frame[o->nr_frames] = *f;
-	o->frame[o->nr_frames].context = o->section == PV_ALLOC    ? "ALLOC"
-					 : o->section == PV_FREE   ? "FREE"
-					 : o->section == PV_SECOND ? "SECOND"
-								   : o->context;
+	o->frame[o->nr_frames].context = o->section == PV_MAIN ? o->context : asides[o->section];
 	o->nr_frames++;
 	if (o->section == PV_MAIN)
 		o->nr_main = o->nr_frames;
+}
+
+bool pv_frame_line(struct pv_open *o, const char *text, size_t len)
+{
+	size_t pool = o->nr_pool, nr = o->nr_frames;
+	bool cut = o->cut, is;
+	struct pv_frame f;
+
+	is = pv_frame_parse(o, text, len, &f);
+	if (is && o->phase != PV_PHASE_END)
+		pv_frame_add(o, &f);
+	if (o->nr_frames == nr) { /* what was kept for it is not needed */
+		o->nr_pool = pool;
+		o->cut = cut;
+	}
+	return is;
+}
+
+const char *pv_frame_find(const char *text, size_t len, size_t *n)
+{
+	const char *end = text + len, *plus = memmem(text, len, "+0x", 3), *from = plus;
+
+	if (!plus)
+		return NULL;
+	while (from > text && (is_name(from[-1]) || from[-1] == '#' || from[-1] == '/'))
+		from--;
+	while (plus < end && *plus != ' ' && *plus != ')' && *plus != '>')
+		plus++;
+	if (end - plus > 2 && plus[0] == ' ' && plus[1] == '[') {
+		const char *close = memchr(plus, ']', end - plus);
+
+		plus = close ? close + 1 : plus;
+	}
+	*n = plus - from;
+	return from;
 }

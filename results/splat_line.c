@@ -5,10 +5,6 @@
 
 #include "results/splat_private.h"
 
-struct cursor {
-	const char *p, *end;
-};
-
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -57,8 +53,11 @@ static size_t blanks(const char *p, const char *end)
 	return p - from;
 }
 
-/* "[   12.345678]", "[12.345678,3]": its length, or 0. *cpu: -1 or the CPU behind the comma. */
-static size_t timestamp(const char *p, const char *end, long *cpu)
+/*
+ * "[   12.345678]", "[12.345678,3]": its length, or 0. *cpu: -1 or the CPU behind the comma; *ms:
+ * the time.
+ */
+static size_t timestamp(const char *p, const char *end, long *cpu, int64_t *ms)
 {
 	const char *from = p;
 	size_t n;
@@ -67,8 +66,12 @@ static size_t timestamp(const char *p, const char *end, long *cpu)
 		return 0;
 	p += blanks(p, end);
 	n = digits(p, end);
-	if (!n || n > 10 || (p += n) == end || *p++ != '.')
+	if (!n || n > 10 || p + n == end || p[n] != '.')
 		return 0;
+	for (*ms = 0; *p != '.'; p++)
+		*ms = *ms * 10 + (*p - '0');
+	*ms *= 1000;
+	p++;
 	n = digits(p, end);
 	if (n < 3 || n > 9 || (p += n) == end)
 		return 0;
@@ -269,10 +272,12 @@ static size_t hypervisor(const char *p, const char *end, struct pv_line *l)
 static size_t bracketed(const char *p, const char *end, struct pv_line *l)
 {
 	long cpu;
-	size_t n = timestamp(p, end, &cpu);
+	int64_t ms;
+	size_t n = timestamp(p, end, &cpu, &ms);
 
 	if (n) {
 		l->kernel = true;
+		l->time = ms;
 		if (cpu >= 0 && !l->tag)
 			l->tag = tag_of('C', cpu);
 		return n;
@@ -323,9 +328,10 @@ static size_t embedded(const char *from, const char *end)
 {
 	const char *at = from;
 	long cpu;
+	int64_t ms;
 
 	while (at < end && (at = memchr(at, '[', end - at))) {
-		if (at > from && timestamp(at, end, &cpu))
+		if (at > from && timestamp(at, end, &cpu, &ms))
 			return at - from;
 		at++;
 	}
@@ -338,6 +344,7 @@ size_t pv_line_next(const char *text, size_t len, struct pv_line *l)
 	size_t taken = cr ? (size_t)(cr + 1 - text) : len, n, rest;
 
 	l->tag = 0;
+	l->time = -1;
 	l->kernel = l->foreign = l->xen = l->broken = false;
 	for (int i = 0; i < 8 && p < end; i++) {
 		size_t gap = blanks(p, end);

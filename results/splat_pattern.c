@@ -4,6 +4,8 @@
 
 #include "results/splat_class.h"
 
+#define LOOK_AT 512 /* a pattern with several wildcards may take the square of it */
+
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -58,7 +60,7 @@ static size_t func(const char *p, const char *end)
 	return is_digit(*from) ? 0 : p - from;
 }
 
-/* "+0x12/0x34" behind a function. */
+/* "+0x12/0x34" and " [module]" behind a function. */
 static size_t func_offset(const char *p, const char *end)
 {
 	const char *from = p;
@@ -68,24 +70,28 @@ static size_t func_offset(const char *p, const char *end)
 	p += 1 + hex(p + 1, end);
 	if (p < end && *p == '/')
 		p += 1 + hex(p + 1, end);
+	if (end - p > 2 && p[0] == ' ' && p[1] == '[') {
+		const char *close = memchr(p, ']', end - p);
+
+		p = close ? close + 1 : p;
+	}
 	return p - from;
 }
 
-static bool capture(struct pv_splat_match *m, const char *at, size_t len)
+static bool capture(struct pv_splat_match *m, char type, const char *at, size_t len)
 {
-	if (m && m->nr < PV_CAPTURES) {
-		m->cap[m->nr].at = at;
-		m->cap[m->nr++].len = len;
-	}
+	if (m && m->nr < PV_CAPTURES)
+		m->cap[m->nr++] = (struct pv_capture){type, at, len};
 	return true;
 }
 
 static bool match(const char *pattern, const char *p, const char *end, struct pv_splat_match *m);
 
-/* %* and %s followed by something: the shortest that lets the rest match. */
-static bool match_lazy(const char *rest, const char *p, const char *end, bool blanks,
+/* %*, %t, %s followed by something: the shortest that lets the rest match. */
+static bool match_lazy(char type, const char *rest, const char *p, const char *end,
 		       struct pv_splat_match *m)
 {
+	bool blanks = type != 's';
 	size_t nr = m ? m->nr : 0;
 	const char *to = p;
 
@@ -99,8 +105,8 @@ static bool match_lazy(const char *rest, const char *p, const char *end, bool bl
 		}
 		if (m)
 			m->nr = nr;
-		capture(m, p, to - p);
-		if ((blanks || to > p) && match(rest, to, end, m))
+		capture(m, type, p, to - p);
+		if ((type == '*' || to > p) && match(rest, to, end, m))
 			return true;
 		if (to == end || (!blanks && (*to == ' ' || *to == '\t')))
 			break;
@@ -122,7 +128,9 @@ static bool match(const char *pattern, const char *p, const char *end, struct pv
 			continue;
 		}
 		switch (*++pattern) {
+		case 'c':
 		case 'd':
+		case 'p':
 			len = digits(p, end);
 			break;
 		case 'x':
@@ -133,22 +141,20 @@ static bool match(const char *pattern, const char *p, const char *end, struct pv
 			break;
 		case 's':
 			if (pattern[1] && pattern[1] != ' ')
-				return match_lazy(pattern + 1, p, end, false, m);
+				return match_lazy('s', pattern + 1, p, end, m);
 			len = word(p, end);
 			break;
 		case '*':
-			return match_lazy(pattern + 1, p, end, true, m);
+		case 't':
+			return match_lazy(*pattern, pattern + 1, p, end, m);
 		case 'l':
-			return capture(m, p, end - p);
-		default: /* %% */
-			if (p == end || *p != '%')
-				return false;
-			p++;
-			continue;
+			return capture(m, 'l', p, end - p);
+		default: /* %e */
+			return p == end;
 		}
 		if (!len)
 			return false;
-		capture(m, p, len);
+		capture(m, *pattern, p, len);
 		p += len;
 		if (*pattern == 'f')
 			p += func_offset(p, end);
@@ -160,7 +166,7 @@ bool pv_splat_pattern(const char *pattern, const char *text, size_t len, struct 
 {
 	if (m)
 		m->nr = 0;
-	return match(pattern, text, text + len, m);
+	return match(pattern, text, text + (len < LOOK_AT ? len : LOOK_AT), m);
 }
 
 /* Offsets at which the literal start of an ANYWHERE row stands. */
@@ -194,4 +200,13 @@ bool pv_splat_match(const char *text, size_t len, bool xen, struct pv_splat_matc
 		}
 	}
 	return false;
+}
+
+const struct pv_capture *pv_splat_capture(const struct pv_splat_match *m, char type)
+{
+	for (size_t i = 0; i < m->nr; i++) {
+		if (m->cap[i].type == type)
+			return &m->cap[i];
+	}
+	return NULL;
 }

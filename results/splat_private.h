@@ -14,6 +14,7 @@ struct pv_line {
 	size_t len;
 	uint64_t start, end; /* bytes of the log, the newline included */
 	uint64_t tag;        /* printk's caller: 0 unknown, else unique to the task or CPU */
+	int64_t time;        /* printk's, in milliseconds; -1 unknown */
 	bool kernel;         /* has a printk timestamp or a syslog `kernel:` */
 	bool foreign;        /* syslog's, of another program */
 	bool xen;            /* the hypervisor's */
@@ -36,7 +37,7 @@ void pv_scan_free(struct pv_scan *s);
 /* Offset of the next place at or behind `from` where the words of a class may be; len: none. */
 size_t pv_scan_next(const struct pv_scan *s, const char *text, size_t from, size_t len);
 
-/* ---- splat_open.c: a splat that is being read ---- */
+/* ---- splat.c: a splat that is being read ---- */
 
 #define PV_FRAMES         192
 #define PV_REGISTERS      64
@@ -59,53 +60,78 @@ enum pv_section {
 };
 
 struct pv_open {
-	bool used, closed;
 	const struct pv_splat_class
-		*class;   /* NULL behind a `cut here` that no header followed yet */
-	char kind[256];   /* its title with %F still in it */
-	char line[256];   /* its header, normalised */
-	char func[128];   /* the function that the header names, "" none */
-	char lock[128];   /* where the lock is taken */
-	char access[16];  /* Read, Write, ... */
-	char warned[160]; /* file:line of a WARNING */
-	char panic[160];
-	char task[64], release[96], tainted[160];
+		*class;             /* NULL behind a `cut here` that no header followed yet */
+	char kind[256];             /* its title with %F and %A still in it */
+	char line[128];             /* its header, normalised */
+	char func[128], func2[128]; /* functions that the header names, "" none */
+	char inner[128];            /* what is inlined into `func` */
+	char lock[128];             /* where the lock is taken */
+	char access[16];            /* Read, Write */
+	char at[128];               /* file:line that the header names, "" none */
+	char panic[128];
+	char task[64], release[96], tainted[128];
 	bool has_panic, has_taint;
+	bool named;  /* the header says which task */
+	bool kernel; /* the header had printk's prefix */
+	bool closed, xen, user_regs, broken, cut, want_lock, has_offset;
 	long cpu, pid, stuck; /* stuck: the CPU whose trace is wanted, -1 any */
 	uint64_t start, end, count;
-	uint64_t tag[4];
+	uint64_t tag[8];
 	size_t nr_tags;
 	enum pv_phase phase;
 	enum pv_section section;
-	bool in_trace, user_regs, broken, cut, main_done;
 	const char *context;
-	unsigned int strange; /* lines in a row that are none of a splat */
+	unsigned int strange, user; /* lines in a row that are none of a splat; of user space */
 
-	struct pv_frame frame[PV_FRAMES];
-	size_t nr_frames, nr_main;
-	struct pv_register reg[PV_REGISTERS];
-	size_t nr_regs;
-	char pool[PV_SPLAT_POOL];
-	size_t nr_pool;
-	char text[PV_SPLAT_TEXT_MAX];
+	size_t nr_frames, nr_main, nr_regs, nr_pool;
 	size_t nr_text, nr_kept; /* kept: up to the last line that is the splat's */
-
 	/* made by pv_title_make() */
 	char title[PV_TITLE_MAX + 1], alt[PV_ALT_TITLES][PV_TITLE_MAX + 1], key[512];
 	size_t nr_alt;
 	bool corrupted;
+
+	/* from here on not cleared: the counts say what is there */
+	struct pv_frame frame[PV_FRAMES];
+	struct pv_register reg[PV_REGISTERS];
+	char pool[PV_SPLAT_POOL];
+	char text[PV_SPLAT_TEXT_MAX];
 };
 
 /* A copy that lives as long as the splat; NULL when there is no room. */
 const char *pv_open_keep(struct pv_open *o, const char *text, size_t len);
-/* Takes the header's words over. */
-void pv_open_header(struct pv_open *o, const struct pv_splat_match *m, const struct pv_line *l);
+/* ---- splat_header.c ---- */
+
+/* Takes a header's words over: the first, or one that outranks it. */
+void pv_header_take(struct pv_open *o, const struct pv_splat_match *m, const struct pv_line *l);
+/* A further header of the same splat. */
+void pv_header_join(struct pv_open *o, const struct pv_splat_match *m, const struct pv_line *l);
+/* The class's title with its captures; %F and %A stay. */
+void pv_header_title(char *dst, size_t size, const struct pv_splat_match *m);
 
 /* ---- splat_frame.c ---- */
 
 /* A frame of any architecture's trace; its texts are put into o's pool. */
 bool pv_frame_parse(struct pv_open *o, const char *text, size_t len, struct pv_frame *f);
 void pv_frame_add(struct pv_open *o, const struct pv_frame *f);
+/* Of an allocation, a free or another CPU's access: not the trace itself. */
+bool pv_is_aside(const struct pv_frame *f);
+/* A line of a trace: parsed, and added if it belongs to the wanted one. */
+bool pv_frame_line(struct pv_open *o, const char *text, size_t len);
+/* The first "func+0x12/0x34" of a line, with what stands behind it; at..at+*n, or NULL. */
+const char *pv_frame_find(const char *text, size_t len, size_t *n);
+
+/* ---- splat_who.c ---- */
+
+void pv_copy(char *dst, size_t size, const char *p, size_t len); /* cuts */
+long pv_number(const char *p, size_t len);                       /* decimal, 0 without digits */
+/* "comm Not tainted ..." */
+void pv_who_comm(struct pv_open *o, const char *p, size_t len);
+/* Taint letters and release, wherever they stand in the line. */
+void pv_who_taint(struct pv_open *o, const char *p, size_t len);
+void pv_register_keep(struct pv_open *o, const char *name, size_t n, const char *value, size_t v);
+/* "RAX: 0000 RBX: 0000", "x29: ffff x28: ffff", "sp : ffff", "gp : ffff tp : ffff" */
+bool pv_registers_line(struct pv_open *o, const char *p, size_t len);
 
 /* ---- splat_body.c ---- */
 

@@ -145,14 +145,15 @@ static void consider(struct pv_symbols *s, struct pick *p, struct pv_sym_file *f
 			p->broken = f;
 		return;
 	}
+	if (i->module != (p->module != NULL))
+		return;
 	if (p->want && !strcmp(i->build_id, p->want)) {
 		take(s, p, f);
 		return;
 	}
 	if (by_build_id)
 		return;
-	if (p->module ? !i->module || strcmp(i->name, p->module)
-		      : i->module || (!f->explicit && !i->banner))
+	if (p->module ? strcmp(i->name, p->module) : !f->explicit && !i->banner)
 		return;
 	if (p->want && !i->build_id[0])
 		p->nameless = f;

@@ -23,7 +23,7 @@ struct engine {
 	struct pv_process process;
 	struct pv_json json;
 	struct pv_needs needs;
-	struct pv_splat *splat;
+	struct pv_kmsg_splat *splat;
 	int kmsg;
 	size_t count[NR_VERDICTS];
 	uint64_t taint; /* of the kernel, when soaking */
@@ -298,6 +298,9 @@ int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, s
 	pv_facts(&e.json, o);
 	pv_json_bool(&e.json, "kmsg", e.kmsg >= 0);
 	pv_out_json(out, &e.json);
+	event(&e, "modules");
+	pv_modules(&e.json);
+	pv_out_json(out, &e.json);
 	event(&e, "plan");
 	pv_json_int(&e.json, "count", nr);
 	pv_out_json(out, &e.json);
@@ -309,6 +312,8 @@ int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, s
 		pv_process_beat(p);
 	}
 	pv_collect(o, out);
+	if (o->kallsyms && !*stop)
+		pv_kallsyms(out);
 	send_end_of_run(&e, !*stop, *stop ? "stopped by a signal" : NULL, pv_now() - start);
 	free(jobs);
 	free(p->line);

@@ -16,6 +16,7 @@ struct pv_run_opts {
 	const char *only_file; /* the jobs and their order, instead of the selection's */
 	unsigned int repeat;
 	bool shuffle, deterministic;
+	bool kallsyms;    /* send the table of symbols behind the last case */
 	const char *soak; /* stress neighbours (soak.h); NULL: none, and taint is not watched */
 	bool quick;       /* only the most telling cases, these first */
 	bool standard;    /* those, and one case of each promise on each PMU */
@@ -52,8 +53,20 @@ int pv_jobs(const struct pv_run_opts *o, const struct pv_selection *sel, struct 
 int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, struct pv_out *out,
 		  volatile sig_atomic_t *stop);
 
+#define PV_PIECE                                                                                   \
+	49152 /* bytes of a file in one event: a multiple of 3, far below a line's limit           \
+	       */
+/* text needs len / 3 * 4 + 5 bytes. */
+void pv_base64(char *text, const unsigned char *data, size_t len);
 /* Files and directories of o->collect as `file` events (collect.c). */
 void pv_collect(const struct pv_run_opts *o, struct pv_out *out);
+
+/* The GNU build-id in a file of ELF notes, in hex; "" when there is none (modules.c). */
+void pv_note_build_id(const char *path, char *hex, size_t size);
+/* The keys of the event `modules`. */
+void pv_modules(struct pv_json *j);
+/* /proc/kallsyms as a gzip file in events `kallsyms`; nothing where it cannot be read. */
+void pv_kallsyms(struct pv_out *out);
 
 /* The keys of run_begin that the agent can know (facts.c). */
 void pv_facts(struct pv_json *j, const struct pv_run_opts *o);

@@ -34,6 +34,7 @@ static const struct option options[] = {
 	{"descriptor", required_argument, NULL, 'd'},
 	{"expect", required_argument, NULL, 'e'},
 	{"collect", required_argument, NULL, 'C'},
+	{"kallsyms", no_argument, NULL, 'K'},
 	{"quick", no_argument, NULL, 'q'},
 	{"standard", no_argument, NULL, 'S'},
 	{"deterministic", no_argument, NULL, 'D'},
@@ -51,7 +52,8 @@ static void usage(FILE *f)
 	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick | --standard]\n"
 	      "       [--repeat N] [--shuffle SEED] [--timeout SECONDS] [--cpu N] [--platform NAME]\n"
 	      "       [--descriptor NAME]... [--expect FAMILY]... [--deterministic] [--skip-file FILE]\n"
-	      "       [--only-file FILE] [--soak NEIGHBOUR,...] [--collect PATH]... [--list]\n"
+	      "       [--only-file FILE] [--soak NEIGHBOUR,...] [--collect PATH]... [--kallsyms]\n"
+	      "       [--list]\n"
 	      "Runs pmuvet's cases on this machine; the event stream goes to standard output.\n",
 	      f);
 }
@@ -105,6 +107,9 @@ static int parse(int argc, char **argv, struct pv_run_opts *o, bool *list)
 			continue;
 		case 'o':
 			o->only_file = optarg;
+			continue;
+		case 'K':
+			o->kallsyms = true;
 			continue;
 		case 'N':
 			if (!pv_soak_known(optarg))

@@ -25,6 +25,7 @@ from .again import Again, Bounds, Case, Crash
 from .guest import End, Guest, Hello, Limits
 from .run import AGENT_SAYS, AgentRefused, Facts, Run, end_of
 from .stream import STOPPERS, StreamError, Writer
+from .symbols import Receiver
 
 EXIT_OK, EXIT_USAGE, EXIT_HARNESS = 0, 2, 3
 AGENT_BUILD = {"x86_64": "native", "arm64": "arm64"}
@@ -118,6 +119,7 @@ class Session:
         self._agent32 = self._read_agent32()
         self._kernel = self._resolve()
         self._modules = initramfs.module_part(self._kernel.modules, self._platform.modules)
+        self._kallsyms = Receiver(self._cache, self._kernel.image, self._kernel.build_id)
         self._number = 0
 
     def _read_agent(self) -> bytes:
@@ -192,6 +194,8 @@ class Session:
             args += ["--expect", family]
         if machine.deterministic:
             args.append("--deterministic")
+        if self._kallsyms.wanted():
+            args.append("--kallsyms")
         skip = list(skip)
         if skip:
             args += ["--skip-file", "/agent.skip"]
@@ -264,7 +268,7 @@ class Session:
             return list_cases(start_guest([], 1), scratch / "1/console")
         facts = self.facts(machine, scratch)
         run = Run(facts, Writer(open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)), say, start_guest, set(self._skip),
-                  None if self._options.no_retry else retry)
+                  None if self._options.no_retry else retry, kallsyms=self._kallsyms)
         try:
             return EXIT_OK if run.run() else EXIT_HARNESS
         except Stopped as stopped:

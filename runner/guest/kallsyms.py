@@ -31,13 +31,9 @@ class Kallsyms:
         count = dump.u32(dump.number("SYMBOL(kallsyms_num_syms)"))
         if not 0 < count <= SYMBOLS_MAX:
             raise DumpError(f"kallsyms: {count} symbols")
-        base = dump.u64(dump.number("SYMBOL(kallsyms_relative_base)"))
-        offsets = struct.unpack(f"<{count}i", dump.read(dump.number("SYMBOL(kallsyms_offsets)"), 4 * count))
-        if any(o < 0 for o in offsets) and dump.arch == "x86_64":
-            # CONFIG_KALLSYMS_ABSOLUTE_PERCPU: what is not negative is an absolute address.
-            self._addresses = [o if o >= 0 else base - 1 - o for o in offsets]
-        else:
-            self._addresses = [base + (o & 0xffffffff) for o in offsets]
+        table = dump.number("SYMBOL(kallsyms_offsets)")
+        offsets = struct.unpack(f"<{count}i", dump.read(table, 4 * count))
+        self._addresses = _addresses(dump, table, offsets)
         self._read_names(dump, count)
 
     def _read_names(self, dump: Dump, count: int) -> None:
@@ -83,6 +79,17 @@ class Kallsyms:
             return None
         name = self._name(number)
         return Place(name[1:], address - start, self._addresses[after] - start, name[:1] in "tTwW")
+
+
+def _addresses(dump: Dump, table: int, offsets: tuple[int, ...]) -> list[int]:
+    if not dump.has("SYMBOL(kallsyms_relative_base)"):
+        # 7.x: from where each offset lies.
+        return [table + 4 * n + offset for n, offset in enumerate(offsets)]
+    base = dump.u64(dump.number("SYMBOL(kallsyms_relative_base)"))
+    if any(o < 0 for o in offsets) and dump.arch == "x86_64":
+        # CONFIG_KALLSYMS_ABSOLUTE_PERCPU: what is not negative is an absolute address.
+        return [o if o >= 0 else base - 1 - o for o in offsets]
+    return [base + (o & 0xffffffff) for o in offsets]
 
 
 def _longest(dump: Dump, start: int) -> bytes:

@@ -11,7 +11,7 @@ KERNEL_HALF = 1 << 63
 
 X86 = re.compile(r"\b(R[A-Z0-9]{1,2}|CR[0-4]|RFL)\s*=([0-9a-f]+)")
 ARM = re.compile(r"\b(X\d\d|SP|PC|PSTATE)=([0-9a-f]+)")
-CPU = re.compile(r"(?m)^\s*CPU#(\d+)")
+CPU = re.compile(r"(?m)^\s*CPU#(\d{1,6})")
 CPUS_MAX = 4096
 
 

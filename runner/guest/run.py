@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -13,14 +14,19 @@ from typing import Any
 import debget
 
 from .again import DEAD, Case, Crash, titles
+from .autopsy import parse_splats
+from .chance import Chance
 from .death import Death, cause, fatal, splat_event
 from .guest import End, Guest, Hello, QmpEvent, Remark
 from .stream import Writer, clean
+from .symbols import Receiver
 from .transport import Bad, Frame
 
 BAD_SHOWN = 20  # messages about broken frames in one boot
 BAD_MAX = 1000  # more than that: the channel is unusable
 NO_PROGRESS_MAX = 2  # boots in a row that brought no case further
+
+SPLATS_READ = 200  # each costs a process
 
 AGENT_SAYS = "pmuvet-agent: "
 
@@ -55,6 +61,7 @@ class Run:
     _crashes: list[Crash] = field(default_factory=list)
     _boot_cases: list[Case] = field(default_factory=list)  # that began in this boot
     _through: bool = False
+    kallsyms: Receiver | None = None  # for what the agent sends when it is asked
     _began: bool = False
     _plan: int | None = None
     _verdicts: Counter[str] = field(default_factory=Counter)
@@ -62,8 +69,12 @@ class Run:
     _since: float = 0.0
     _broken: str = ""  # what makes the running case's result worthless
     _lost: str = ""  # what was lost between cases: nobody knows what it was
+    _splats: int = 0
     _oops: dict[str, Any] | None = None  # what the kernel said in the running case and did not die of
     _dying: str = ""  # this boot is to end: the kernel is damaged
+    _chance: Chance = field(default_factory=lambda: Chance(os.getpid()))
+    # When the guest before was through, and how long that had been silent: of chance.py's seconds.
+    _ended: tuple[float, float] | None = None
     _bad: int = 0
     _held: list[dict[str, Any]] = field(default_factory=list)
     _held_before: int = 0  # how many of them are of earlier boots
@@ -108,8 +119,13 @@ class Run:
         self._broken, self._bad = "", 0
         self._boot_cases = []
         self._oops, self._dying = None, ""
+        if self.kallsyms:
+            self.kallsyms.forget()
         self._held_before = len(self._held)
         self._boot_event = {"event": "boot", "n": number, "reason": reason}
+        if self._ended is not None:
+            since, ran = self._ended
+            self._boot_event["down"] = round(ran + self._chance.seconds() - since, 3)
         end = None
         try:
             for item in guest.events():
@@ -127,6 +143,7 @@ class Run:
             guest.close()
         assert end is not None
         self._write_boot()
+        self._ended = (self._chance.seconds(), end.death.ran if end.death else 0.0)
         if self._current:
             self._close_case(end.verdict, end.reason, end.tail, end.death)
         elif end.death:
@@ -187,10 +204,25 @@ class Run:
             self._case_end(event)
         elif kind == "evidence" and (event["case"], event["rep"]) != self._current:
             self._take_bad(Bad(f"evidence of {event['case']}, which is not running"))
+        elif kind == "kallsyms":
+            if self.kallsyms:
+                self.kallsyms.take(event)
         elif kind != "run_end":
-            if kind == "splat" and fatal(event):
-                self._oops = self._oops or event
+            if kind == "splat":
+                event = self._read_splat(event)
             self._write(event)
+
+    def _read_splat(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The agent knows that something was said; what it is the one parser tells."""
+        self._splats += 1
+        if self._splats <= SPLATS_READ:
+            parsed = parse_splats(str(event.get("text", "")).splitlines(), [])
+            first = cause(parsed) or next(iter(parsed), None)
+            if first:
+                event = {**event, **splat_event(first, {}, "kmsg"), "text": event["text"]}
+        if fatal(event):
+            self._oops = self._oops or event
+        return event
 
     def _begin(self, event: dict[str, Any]) -> None:
         if self._began:

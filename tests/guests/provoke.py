@@ -65,8 +65,8 @@ def _fetch(kernel: kernels.Kernel, arch: str, tree: Path, cache: Path, say: debg
     if not match or not kernel.version:
         raise ProvokeError(f"{kernel.spec}: not a Debian kernel: give its built tree")
     abi, flavour, version = match[1], match[2], kernel.version
-    # 6.1 has one kbuild for the series, later ones one for each ABI.
-    kbuild = abi if "+" in abi else ".".join(abi.split(".")[:2])
+    # 6.1 has one kbuild for the series, of its newest version; later ones have one for each ABI.
+    kbuild = f"{abi}={version}" if "+" in abi else ".".join(abi.split(".")[:2])
     host = _run(["dpkg", "--print-architecture"], "dpkg").strip()
     for suite in debget.SUITES:
         target = debget.archive(suite, kernels.DEB_ARCH[arch], cache)
@@ -81,7 +81,7 @@ def _fetch(kernel: kernels.Kernel, arch: str, tree: Path, cache: Path, say: debg
                   tree, say)
     tools = debget.archive(suite, host, cache)
     tools.update(say)
-    tools.unpack([f"linux-kbuild-{kbuild}={version}"], tree, say)
+    tools.unpack([f"linux-kbuild-{kbuild}"], tree, say)
     _make_runnable(tree, tools, say)
 
 
@@ -193,7 +193,12 @@ def init(arch: str, ko: bytes | None = None) -> bytes:
                   str(tmp / "init"), str(source)], str(source))
             (tmp / "init").rename(final)
     data = final.read_bytes()
-    return data + ko + struct.pack("<Q", len(ko)) + ATTACHED if ko else data
+    return attached(data, ko) if ko else data
+
+
+def attached(program: bytes, ko: bytes) -> bytes:
+    """A program with the module behind it, where testinit.c and tests/engine/deaths.c look for it."""
+    return program + ko + struct.pack("<Q", len(ko)) + ATTACHED
 
 
 def agent(arch: str, kernel: kernels.Kernel, tree: Path | None = None,

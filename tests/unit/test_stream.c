@@ -414,9 +414,36 @@ static void a_bad_line_does_not_spoil_the_next(void **state)
 	pv_stream_free(s);
 }
 
+static void modules_that_ran(void **state)
+{
+	static const char good[] =
+		"{\"event\":\"modules\",\"modules\":[{\"name\":\"a\",\"build_id\":\"0123\","
+		"\"base\":\"0xffff800000c12000\",\"size\":4096,\"odd\":[{\"name\":\"no\"}]},{},\"x\","
+		"{\"name\":\"b\",\"base\":0}]}";
+	static const char bad[] =
+		"{\"event\":\"modules\",\"modules\":[{\"name\":\"a\",\"base\":\"high\"}]}";
+	struct pv_stream *s = pv_stream_new("x");
+	const struct pv_stream_event *e;
+
+	(void)state;
+	assert_int_equal(pv_stream_line(s, good, strlen(good), &e), 0);
+	assert_int_equal(e->type, PV_E_MODULES);
+	assert_int_equal(e->nr_modules, 3);
+	assert_string_equal(e->module[0].name, "a");
+	assert_string_equal(e->module[0].build_id, "0123");
+	assert_true(e->module[0].base == 0xffff800000c12000 && e->module[0].size == 4096);
+	assert_null(e->module[1].name);
+	assert_string_equal(e->module[2].name, "b");
+	assert_null(e->module[2].build_id);
+	assert_int_equal(pv_stream_line(s, bad, strlen(bad), &e), -EINVAL);
+	assert_non_null(strstr(pv_stream_error(s), "'base' must be an integer"));
+	pv_stream_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(modules_that_ran),
 		cmocka_unit_test(a_whole_run),
 		cmocka_unit_test(facts_of_the_run),
 		cmocka_unit_test(a_stream_that_stops_in_a_case_is_a_crash),

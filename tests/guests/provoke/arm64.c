@@ -153,12 +153,15 @@ static void slow_pmi(void)
 	perf_event_release_kernel(event);
 }
 
-const struct pv_way pv_ways_arch[] = {{"invalid-opcode", PV_TASK, undefined},
-				      {"breakpoint", PV_TASK, brk},
-				      {"alignment", PV_TASK, alignment},
-				      {"sp-alignment", PV_TASK, sp_alignment},
-				      {"double-fault", PV_TASK, bad_stack},
-				      {"external-abort", PV_TASK, external_abort},
-				      {"illegal-state", PV_TASK, illegal_state},
-				      {"pmi-slow", PV_TASK, slow_pmi},
-				      {}};
+/* clang-format off */
+const struct pv_way pv_ways_arch[] = {
+	{ "invalid-opcode", PV_TASK, undefined },
+	{ "breakpoint", PV_TASK, brk },
+	{ "alignment", PV_TASK, alignment },
+	{ "sp-alignment", PV_TASK, sp_alignment },
+	{ "double-fault", PV_TASK, bad_stack },
+	{ "external-abort", PV_TASK, external_abort },
+	{ "illegal-state", PV_TASK, illegal_state },
+	{ "pmi-slow", PV_TASK, slow_pmi },
+	{}
+};

@@ -2,6 +2,7 @@
 /* Deaths that a guest's runner must tell apart, whatever they print. */
 #include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/kdebug.h>
 #include <linux/kthread.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
@@ -69,9 +70,8 @@ static void soft_hang(void)
 
 /* ---- the tables ---- */
 
-static void unmap(const char *name)
+static void unmap(unsigned long addr)
 {
-	unsigned long addr = (unsigned long)pv_symbol(name);
 	u64 *entry, *pages;
 	int level;
 
@@ -91,39 +91,55 @@ static void unmap(const char *name)
 	*entry = pv_table_entry(virt_to_phys(pages));
 }
 
-static int print_forever(void *unused)
-{
-	preempt_disable();
-	for (;;)
-		pr_emerg("pv_provoke: still here\n");
-	return 0;
-}
-
 /*
- * What a console needs to print and a task to die is no longer mapped: each oops is written to the
- * log and faults once more, until the stack is full; nothing is seen outside.
+ * What a console needs to print, and a task to die, is no longer mapped: each oops is written to
+ * the log and faults once more at its end; nothing is seen outside.
  */
 static const char *const needed[] = {
 	"serial8250_console_write",   "pl011_console_write", "pl011_console_write_atomic",
 	"pl011_console_write_thread", "make_task_dead",      "pvpanic_panic_notify",
 	"pvpanic_send_event",
 };
+/* Then it ends, or the log would hold no more than the last of them. */
+#define OOPSES 24
+
+static int count_oops(struct notifier_block *block, unsigned long event, void *data)
+{
+	static int oopses;
+
+	if (event == DIE_OOPS && ++oopses > OOPSES)
+		spin(NULL);
+	return NOTIFY_DONE;
+}
 
 static void corrupt_tables(void)
 {
+	static struct notifier_block counter = {.notifier_call = count_oops};
+	unsigned long addr[ARRAY_SIZE(needed)];
+
+	register_die_notifier(&counter);
+	/* To look for a symbol is to read code. */
 	for (int i = 0; i < ARRAY_SIZE(needed); i++)
-		unmap(needed[i]);
+		addr[i] = (unsigned long)pv_symbol(needed[i]);
+	for (int i = 0; i < ARRAY_SIZE(needed); i++)
+		unmap(addr[i]);
 	on_each_cpu(pv_flush, NULL, 1);
-	on_each(print_forever);
+	smp_call_function(spin, NULL, 0);
+	local_irq_disable();
+	for (;;)
+		pr_emerg("pv_provoke: still here\n");
 }
 
-const struct pv_way pv_ways_dead[] = {{"panic", PV_TASK, die_panic},
-				      {"panic-irq", PV_IRQ, die_panic},
-				      {"panic-nmi", PV_TASK, panic_nmi},
-				      {"oops", PV_TASK, oops},
-				      {"oops-irq", PV_IRQ, oops},
-				      {"reset", PV_TASK, pv_reset},
-				      {"irqs-off-spin", PV_TASK, irqs_off_spin},
-				      {"soft-hang", PV_TASK, soft_hang},
-				      {"corrupt-tables", PV_TASK, corrupt_tables},
-				      {}};
+/* clang-format off */
+const struct pv_way pv_ways_dead[] = {
+	{ "panic", PV_TASK, die_panic },
+	{ "panic-irq", PV_IRQ, die_panic },
+	{ "panic-nmi", PV_TASK, panic_nmi },
+	{ "oops", PV_TASK, oops },
+	{ "oops-irq", PV_IRQ, oops },
+	{ "reset", PV_TASK, pv_reset },
+	{ "irqs-off-spin", PV_TASK, irqs_off_spin },
+	{ "soft-hang", PV_TASK, soft_hang },
+	{ "corrupt-tables", PV_TASK, corrupt_tables },
+	{}
+};

@@ -4,6 +4,7 @@
 #include <linux/mman.h>
 #include <linux/mm.h>
 #include <linux/delay.h>
+#include <linux/objtool.h>
 #include <asm/desc.h>
 #include <asm/msr.h>
 #include <asm/nmi.h>
@@ -110,6 +111,7 @@ static noinline void double_fault(void)
 {
 	asm volatile("mov %0, %%rsp; push %%rax" : : "r"(0xffff8f0000000800ul) : "memory");
 }
+STACK_FRAME_NON_STANDARD(double_fault);
 
 static noinline void invalid_tss(void)
 {
@@ -126,16 +128,15 @@ static noinline void debug_trap(void)
 /* IA32_PKRS, whose upper half is reserved. */
 static noinline void msr_write(void)
 {
-	native_write_msr(0x6e1, 0, 0x1);
-	wrmsrl(0x6e1, 0x1ull << 32);
+	wrmsr(0x6e1, 0, 1);
 }
 
 static noinline void msr_read(void)
 {
-	u64 value;
+	u32 low, high;
 
-	rdmsrl(0x3f1, value);
-	pr_info("pv_provoke: IA32_PEBS_ENABLE is %llx\n", value);
+	rdmsr(0x3f1, low, high);
+	pr_info("pv_provoke: IA32_PEBS_ENABLE is %x:%x\n", high, low);
 }
 
 static void long_nmi(void)
@@ -164,11 +165,20 @@ static void oops_nmi(void)
 	pv_in_nmi(bad_read);
 }
 
+/* clang-format off */
 const struct pv_way pv_ways_arch[] = {
-	{"divide-error", PV_TASK, divide_error},   {"invalid-opcode", PV_TASK, invalid_opcode},
-	{"breakpoint", PV_TASK, breakpoint},       {"gp-segment", PV_TASK, gp_segment},
-	{"stack-segment", PV_TASK, stack_segment}, {"double-fault", PV_TASK, double_fault},
-	{"invalid-tss", PV_TASK, invalid_tss},     {"debug-trap", PV_TASK, debug_trap},
-	{"msr-write", PV_TASK, msr_write},         {"msr-read", PV_TASK, msr_read},
-	{"nmi-slow", PV_TASK, slow_nmi},           {"nmi-unknown", PV_TASK, unknown_nmi},
-	{"oops-nmi", PV_TASK, oops_nmi},           {}};
+	{ "divide-error", PV_TASK, divide_error },
+	{ "invalid-opcode", PV_TASK, invalid_opcode },
+	{ "breakpoint", PV_TASK, breakpoint },
+	{ "gp-segment", PV_TASK, gp_segment },
+	{ "stack-segment", PV_TASK, stack_segment },
+	{ "double-fault", PV_TASK, double_fault },
+	{ "invalid-tss", PV_TASK, invalid_tss },
+	{ "debug-trap", PV_TASK, debug_trap },
+	{ "msr-write", PV_TASK, msr_write },
+	{ "msr-read", PV_TASK, msr_read },
+	{ "nmi-slow", PV_TASK, slow_nmi },
+	{ "nmi-unknown", PV_TASK, unknown_nmi },
+	{ "oops-nmi", PV_TASK, oops_nmi },
+	{}
+};
