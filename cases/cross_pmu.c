@@ -6,7 +6,6 @@
  */
 #define _GNU_SOURCE
 #include <string.h>
-#include <time.h>
 
 #include "cases/lib/sys.h"
 #include "cases/lib/test.h"
@@ -63,7 +62,6 @@ static const struct pv_event_desc *there(size_t kind)
 static void work_all(struct pv_test *t, void *arg)
 {
 	const struct pv_event_desc *const *e = arg;
-	struct timespec ts = {0, 100000};
 
 	for (size_t i = 0; i < NR; i++) {
 		if (e[i] && kinds[i].exact && strcmp(kinds[i].family, "kprobe"))
@@ -72,7 +70,7 @@ static void work_all(struct pv_test *t, void *arg)
 	if (!e[2] && e[3])
 		pv_work_event(t, e[3], kinds[3].units);
 	pv_sys_work(PV_WORK_LOOP, 100000, NULL, 0);
-	nanosleep(&ts, NULL); /* a context switch */
+	pv_switch_out();
 }
 
 struct target {

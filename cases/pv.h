@@ -317,6 +317,8 @@ extern const uint64_t pv_regs_all, pv_regs_abi;
 void pv_move(struct pv_test *t, int cpu);
 /* A CPU that is online and not pv_cpu(); without one the case is skipped. */
 int pv_other_cpu(struct pv_test *t);
+/* Sleeps until this thread has been off its CPU, and on it again. */
+void pv_switch_out(void);
 /* Returns when that task sleeps: a held child then stands until pv_go(), and its events with it. */
 void pv_wait_asleep(struct pv_test *t, pid_t pid);
 /* ---- faults with known addresses, comms of known sizes: what fills a ring record by record ----

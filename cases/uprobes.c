@@ -174,6 +174,68 @@ PV_CASE(uprobe, semaphore, .arch = "x86_64 arm64", .pmu = "uprobe",
 	pv_expect_eq(t, "the words beside it", counter[-1] | counter[1], 0);
 }
 
+/* Two copies of one file in one process, as dlmopen(3) makes. */
+PV_CASE(uprobe, semaphore_twice, .arch = "x86_64 arm64", .pmu = "uprobe", .needs = "root",
+	.proof = "kernel",
+	.about =
+		"a file that is mapped twice has its counter set in both mappings while a probe is there, in none afterwards")
+{
+	struct code first = make_code(t), second = first;
+	struct perf_event_attr attr = probe(t, &first, 0, false);
+	volatile uint16_t *counter[2];
+	struct pv_ev *ev;
+
+	map_code(t, &first);
+	map_code(t, &second);
+	counter[0] = (uint16_t *)(first.data + 6);
+	counter[1] = (uint16_t *)(second.data + 6);
+	attr.config |= (uint64_t)(first.page + 6) << 32;
+	ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	pv_expect(t, "counter of the first with a probe", *counter[0]);
+	pv_expect(t, "counter of the second with a probe", *counter[1]);
+	pv_enable(t, ev);
+	pv_expect_eq(t, "result of the first", plus_one(&first, 1), 2);
+	pv_expect_eq(t, "result of the second", plus_one(&second, 1), 2);
+	pv_expect_eq(t, "count of both", pv_value(t, ev), 2);
+	pv_close(t, ev);
+	pv_expect_eq(t, "counter of the first afterwards", *counter[0], 0);
+	pv_expect_eq(t, "counter of the second afterwards", *counter[1], 0);
+	pv_expect(t, "the code is as it was", pristine(&first) && pristine(&second));
+}
+
+/*
+ * Each task keeps its own events here: at a swap of equal contexts an event would look for the mm
+ * of the task that it was opened for (uprobe_perf_filter()) and miss the hits of the other.
+ */
+PV_CASE(uprobe, inherited, .arch = "x86_64 arm64", .pmu = "uprobe", .each = "word[entry,return]",
+	.needs = "root", .proof = "kernel",
+	.about = "children inherit a probe, threads too, and what they do is counted once")
+{
+	bool ret = !strcmp(pv_word(t), "return");
+	struct perf_event_attr attr =
+		pv_attr(t, pv_find_event(t, "uprobe", ret ? "call-ret" : "call"));
+	struct pv_actor *parent = pv_actor(t), *child[2], *thread;
+	struct pv_ev *ev;
+
+	attr.inherit = 1;
+	attr.disabled = 0;
+	pv_tell_apart(t, parent->tid);
+	ev = pv_open(t, &attr, parent->tid, -1, NULL, 0);
+	child[0] = pv_actor_fork(t, parent);
+	child[1] = pv_actor_fork(t, parent);
+	thread = pv_actor_thread(t, parent);
+	pv_act(t, parent, PV_ACT_TARGET, 3);
+	pv_act(t, child[0], PV_ACT_TARGET, 5);
+	pv_act(t, child[1], PV_ACT_TARGET, 7);
+	pv_expect_eq(t, "count while they live", pv_value(t, ev), 3 + 5 + 7);
+	pv_act(t, thread, PV_ACT_TARGET, 11);
+	pv_expect_eq(t, "count with a thread", pv_value(t, ev), 3 + 5 + 7 + 11);
+	pv_actor_end(t, child[1]);
+	pv_actor_end(t, child[0]);
+	pv_act(t, parent, PV_ACT_TARGET, 1);
+	pv_expect_eq(t, "count when they have ended", pv_value(t, ev), 3 + 5 + 7 + 11 + 1);
+}
+
 static void child_calls(struct pv_test *t, void *arg)
 {
 	struct code *c = arg;

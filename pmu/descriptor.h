@@ -123,6 +123,7 @@ struct pv_pmu {
 	const char *sysfs; /* directory under /sys/bus/event_source/devices, NULL: always there */
 	const char *probe; /* how presence is decided beside sysfs: "", "tracefs", "breakpoint",
 			      "core" */
+	const char *vendor; /* of the CPU, as CPUID has it; NULL: any */
 	uint32_t arch;
 	uint32_t caps;         /* enum pv_pmu_caps */
 	unsigned int counters; /* programmable counters; 0: not limited */

@@ -193,7 +193,7 @@ bool pv_splat_match(const char *text, size_t len, bool xen, struct pv_splat_matc
 		if (xen != !!(c->flags & PV_XEN))
 			continue;
 		if (c->flags & PV_ANYWHERE ? match_anywhere(c->words, text, len, m)
-					   : len && *text == *c->words &&
+					   : len && (*text == *c->words || *c->words == '%') &&
 						     pv_splat_pattern(c->words, text, len, m)) {
 			m->class = c;
 			return true;

@@ -69,13 +69,17 @@ struct pv_open {
 	char lock[128];             /* where the lock is taken */
 	char access[16];            /* Read, Write */
 	char at[128];               /* file:line that the header names, "" none */
+	const char *at_class;       /* and the class of that header */
 	char panic[128];
 	char task[64], release[96], tainted[128];
 	bool has_panic, has_taint;
 	bool named;  /* the header says which task */
 	bool kernel; /* the header had printk's prefix */
 	bool closed, xen, user_regs, broken, cut, want_lock, has_offset;
+	bool not_a_frame;     /* the next line only looks like one */
+	bool want_reason;     /* PV_REASON_NEXT */
 	long cpu, pid, stuck; /* stuck: the CPU whose trace is wanted, -1 any */
+	int64_t time;         /* of its last line, as of struct pv_line */
 	uint64_t start, end, count;
 	uint64_t tag[8];
 	size_t nr_tags;

@@ -13,10 +13,13 @@ struct pv_run_opts {
 	const char **filter, **exclude, **descriptor, **expect, **collect;
 	size_t nr_filter, nr_exclude, nr_descriptor, nr_expect, nr_collect;
 	const char *skip_file;
+	const char *only_file; /* the jobs and their order, instead of the selection's */
 	unsigned int repeat;
 	bool shuffle, deterministic;
 	bool kallsyms; /* send the table of symbols behind the last case */
-	bool quick;    /* only the most telling cases, these first */
+	const char *soak; /* stress neighbours (soak.h); NULL: none, and taint is not watched */
+	bool quick;       /* only the most telling cases, these first */
+	bool standard;    /* those, and one case of each promise on each PMU */
 	uint64_t seed;
 	double timeout; /* seconds for one case */
 	int cpu;        /* to pin cases to; -1: the first this process may use */
@@ -34,6 +37,16 @@ struct pv_selection {
 int pv_select(const struct pv_run_opts *o, struct pv_selection *sel);
 bool pv_pmu_active(const struct pv_run_opts *o, const struct pv_pmu *pmu);
 bool pv_pmu_expected(const struct pv_run_opts *o, const struct pv_pmu *pmu);
+
+/* One repetition of a case. */
+struct pv_job {
+	const struct pv_case *c;
+	unsigned int rep;
+};
+
+/* What is to be run, in this order; free() it. 0, or -EINVAL with one line on stderr (jobs.c). */
+int pv_jobs(const struct pv_run_opts *o, const struct pv_selection *sel, struct pv_job **jobs,
+	    size_t *nr);
 
 /* Sends run_begin, plan, the cases and run_end. 0 complete; -EINTR stopped by `stop`; -EIO nobody
  * listens. */

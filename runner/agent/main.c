@@ -11,6 +11,7 @@
 #include "cases/pv.h"
 #include "runner/agent/engine.h"
 #include "runner/agent/init.h"
+#include "runner/agent/soak.h"
 
 #define EXIT_USAGE   2
 #define EXIT_HARNESS 3
@@ -23,23 +24,36 @@ static void on_stop(int signo)
 }
 
 static const struct option options[] = {
-	{"filter", required_argument, NULL, 'f'},   {"exclude", required_argument, NULL, 'x'},
-	{"repeat", required_argument, NULL, 'r'},   {"shuffle", required_argument, NULL, 's'},
-	{"timeout", required_argument, NULL, 't'},  {"cpu", required_argument, NULL, 'c'},
-	{"platform", required_argument, NULL, 'p'}, {"descriptor", required_argument, NULL, 'd'},
-	{"expect", required_argument, NULL, 'e'},   {"collect", required_argument, NULL, 'C'},
-	{"kallsyms", required_argument, NULL, 'K'}, {"quick", no_argument, NULL, 'q'},
-	{"deterministic", no_argument, NULL, 'D'},  {"skip-file", required_argument, NULL, 'k'},
-	{"list", no_argument, NULL, 'l'},           {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},        {NULL, 0, NULL, 0},
+	{"filter", required_argument, NULL, 'f'},
+	{"exclude", required_argument, NULL, 'x'},
+	{"repeat", required_argument, NULL, 'r'},
+	{"shuffle", required_argument, NULL, 's'},
+	{"timeout", required_argument, NULL, 't'},
+	{"cpu", required_argument, NULL, 'c'},
+	{"platform", required_argument, NULL, 'p'},
+	{"descriptor", required_argument, NULL, 'd'},
+	{"expect", required_argument, NULL, 'e'},
+	{"collect", required_argument, NULL, 'C'},
+	{"kallsyms", required_argument, NULL, 'K'},
+	{"quick", no_argument, NULL, 'q'},
+	{"standard", no_argument, NULL, 'S'},
+	{"deterministic", no_argument, NULL, 'D'},
+	{"skip-file", required_argument, NULL, 'k'},
+	{"only-file", required_argument, NULL, 'o'},
+	{"soak", required_argument, NULL, 'N'},
+	{"list", no_argument, NULL, 'l'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
 };
 
 static void usage(FILE *f)
 {
-	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick] [--repeat N] [--shuffle SEED]\n"
-	      "       [--timeout SECONDS] [--cpu N] [--platform NAME] [--descriptor NAME]...\n"
-	      "       [--expect FAMILY]... [--deterministic] [--skip-file FILE] [--collect PATH]...\n"
-	      "       [--kallsyms 0|1] [--list]\n"
+	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick | --standard]\n"
+	      "       [--repeat N] [--shuffle SEED] [--timeout SECONDS] [--cpu N] [--platform NAME]\n"
+	      "       [--descriptor NAME]... [--expect FAMILY]... [--deterministic] [--skip-file FILE]\n"
+	      "       [--only-file FILE] [--soak NEIGHBOUR,...] [--collect PATH]... [--kallsyms 0|1]\n"
+	      "       [--list]\n"
 	      "Runs pmuvet's cases on this machine; the event stream goes to standard output.\n",
 	      f);
 }
@@ -91,12 +105,23 @@ static int parse(int argc, char **argv, struct pv_run_opts *o, bool *list)
 		case 'k':
 			o->skip_file = optarg;
 			continue;
+		case 'o':
+			o->only_file = optarg;
+			continue;
 		case 'K':
 			/* 0 or 1, by the same instructions: see runner/guest/cli.py. */
 			o->kallsyms = optarg[0] == '1';
 			continue;
+		case 'N':
+			if (!pv_soak_known(optarg))
+				return EXIT_USAGE;
+			o->soak = optarg;
+			continue;
 		case 'q':
 			o->quick = true;
+			continue;
+		case 'S':
+			o->standard = true;
 			continue;
 		case 'D':
 			o->deterministic = true;
