@@ -3,6 +3,7 @@
  * Functions that a title passes over, by kind: they are where it was noticed, not where it comes
  * from. A `*` at the end: any function that begins so; names are those of 4.19 to 7.2.
  */
+#define _GNU_SOURCE
 #include <string.h>
 
 #include "results/splat_private.h"
@@ -38,7 +39,7 @@ static const struct {
 	    "__list_add_valid* __list_del_entry_valid* debug_print_object debug_object_* debug_check_no_obj* "
 	    "__debug_object* lookup_object* object_err slab_err slab_bug* print_trailer check_object* free_consistency_checks alloc_consistency_checks "
 	    "free_debug_processing alloc_debug_processing bad_page* free_page_is_bad* free_pages_is_bad check_free_page* check_new_page* "
-	    "lockdep_rcu_suspicious print_circular* print_usage_bug* print_deadlock* print_bad_page* print_lock* print_unlock* "
+	    "lockdep_rcu_suspicious debug_check_no_locks_* lockdep_sys_exit print_circular* print_usage_bug* print_deadlock* print_bad_page* print_lock* print_unlock* "
 	    "__might_sleep* __might_resched* ___might_sleep might_alloc check_preemption_disabled debug_smp_processor_id __this_cpu_preempt_check "
 	    "spin_dump spin_bug rwlock_bug do_raw_* __schedule_bug warn_alloc fortify_panic __fortify_panic fortify_report __fortify_report "
 	    "instrument_* csd_lock_wait_toolong* dev_watchdog hlist_* __hlist* usercopy_abort __check_object_size* check_heap_object __check_heap_object"},
@@ -55,8 +56,8 @@ static const struct {
 	    "copy_from_iter* _copy_from_iter* copy_to_iter* _copy_to_iter* __asm_copy* fallback_scalar* csum_partial* do_csum* __memcpy_fromio* __memcpy_toio* "
 	    "kmemdup* kstrdup* kmemdup_nul skb_copy_bits __crc32* crc32* find_next_bit* _find_next* _find_first* hweight* __sw_hweight*"},
 	{K, "lock_acquire* __lock_acquire* lock_release* __lock_release* validate_chain check_prev* check_noncircular* check_deadlock mark_lock* register_lock_class "
-	    "__raw_spin_* _raw_spin_* raw_spin_* spin_lock* spin_unlock* __raw_read_* _raw_read_* __raw_write_* _raw_write_* queued_spin_* native_queued_spin_* "
-	    "__pv_queued_spin_* pv_queued_spin_* queued_read_* queued_write_* pv_wait* kvm_wait __pv_* virt_spin_lock* arch_spin_* rt_spin_* rtlock_* "
+	    "_spin_lock* __raw_spin_* _raw_spin_* raw_spin_* spin_lock* spin_unlock* __raw_read_* _raw_read_* __raw_write_* _raw_write_* queued_spin_* native_queued_spin_* "
+	    "__pv_queued_spin_* pv_queued_spin_* queued_read_* queued_write_* pv_wait pv_wait_node pv_wait_head* kvm_wait __pv_queued* virt_spin_lock* arch_spin_* rt_spin_* rtlock_* "
 	    "mutex_* __mutex_* __ww_mutex* ww_mutex* down down_* __down* up_read up_write __up_* rwsem_* __rwsem* percpu_down* percpu_up* __percpu_* rt_mutex* __rt_mutex* "
 	    "osq_* lock_sock_* __lock_page* folio_lock* lock_page* bit_spin_lock* seqcount_lockdep* seqprop* rcu_lock_acquire rcu_read_lock* srcu_lock* task_rq_lock __task_rq_lock do_spin_lock* ticket_* "
 	    "lockdep_* __local_bh_* local_bh_*"},
@@ -84,24 +85,28 @@ static const struct {
 
 static bool in_list(const char *list, const char *func, size_t len)
 {
-	while (*list) {
-		size_t n = strcspn(list, " ");
-		bool open = n && list[n - 1] == '*';
+	for (;; list++) {
+		const char *end = strchrnul(list, ' ');
 
-		if (open ? len >= n - 1 && !memcmp(list, func, n - 1)
-			 : len == n && !memcmp(list, func, n))
-			return true;
-		list += n;
-		while (*list == ' ')
-			list++;
+		if (*list == *func) {
+			size_t n = end - list;
+
+			if (list[n - 1] == '*' ? len >= n - 1 && !memcmp(list, func, n - 1)
+					       : len == n && !memcmp(list, func, n))
+				return true;
+		}
+		list = end;
+		if (!*list)
+			return false;
 	}
-	return false;
 }
 
 bool pv_frame_skipped(const char *func, unsigned int kinds)
 {
 	size_t len = strlen(func);
 
+	if (!strncmp(func, "_R", 2) && (strstr(func, "begin_unwind") || strstr(func, "9panicking")))
+		return true; /* Rust's, with its mangling */
 	for (size_t i = 0; i < sizeof(skips) / sizeof(skips[0]); i++) {
 		if (skips[i].kind & (kinds | R) && in_list(skips[i].names, func, len))
 			return true;

@@ -157,6 +157,8 @@ static size_t below_tick(const struct pv_open *o)
 	size_t at = 0, entry = 0;
 	bool tick = false;
 
+	if (o->nr_main && o->frame[0].exact)
+		return 0; /* registers of the interrupted place */
 	for (size_t i = 0; i < o->nr_frames; i++) {
 		const struct pv_frame *f = &o->frame[i];
 		char name[FUNC_MAX];
@@ -241,6 +243,32 @@ static void add_alt(struct pv_open *o, const char *format, const char *what)
 	strcpy(o->alt[o->nr_alt++], text);
 }
 
+/*
+ * "WARNING at kernel/events/core.c:1234": the same place though a compiler inlines differently. Not
+ * of checks that many call (lib/refcount.c).
+ */
+static void place(struct pv_open *o)
+{
+	static const char *const of[][2] = {
+		{"warning", "WARNING"}, {"kernel-bug", "kernel BUG"}, {"ubsan", "UBSAN"}};
+	char name[FUNC_MAX];
+
+	if (!o->at[0] || strcmp(o->at_class, o->class->name))
+		return;
+	for (size_t i = 0; i < o->nr_frames; i++) {
+		if (o->frame[i].exact && o->frame[i].func && !usable(&o->frame[i], name, 0, false))
+			return;
+	}
+	for (size_t i = 0; i < sizeof(of) / sizeof(of[0]); i++) {
+		char text[PV_TITLE_MAX + 1];
+
+		if (strcmp(o->at_class, of[i][0]))
+			continue;
+		pv_put(text, sizeof(text), "%s at %s", of[i][1], o->at);
+		add_alt(o, "%s", text);
+	}
+}
+
 static void alternatives(struct pv_open *o, const char *func)
 {
 	unsigned int flags = o->class->flags;
@@ -262,10 +290,7 @@ static void alternatives(struct pv_open *o, const char *func)
 		expand(title, sizeof(title), o, o->inner);
 		add_alt(o, "%s", title);
 	}
-	if (o->at[0] && !strcmp(o->class->name, "warning"))
-		add_alt(o, "WARNING at %s", o->at);
-	else if (o->at[0])
-		add_alt(o, "kernel BUG at %s", o->at);
+	place(o);
 }
 
 static void make_key(struct pv_open *o)
