@@ -112,7 +112,7 @@ PV_CASE(mapping, views, .pmu = "perf", .proof = "kernel",
 }
 
 PV_CASE(mapping, whole, .pmu = "perf", .proof = "kernel",
-	.fixes = "b024d7b56c77 (..6.16; 6.12.42, 6.1.148)",
+	.fixes = "b024d7b56c77 (..6.16.0, ..6.12.41, ..6.1.147)",
 	.about =
 		"a ring's mapping is neither cut nor shrunk nor grown, and is not harmed by the try")
 {
@@ -294,7 +294,8 @@ PV_CASE(mapping, inherit_cpu, .pmu = "perf", .proof = "kernel",
 	pv_expect_eq(t, "samples of the child", childs, 3);
 }
 
-PV_CASE(mapping, aux_refused, .pmu = "perf", .proof = "kernel", .fixes = "5468c0fbccbb (..6.17)",
+PV_CASE(mapping, aux_refused, .pmu = "perf", .proof = "kernel",
+	.fixes = "5468c0fbccbb (..6.16.0, ..6.12.41, ..6.1.147)",
 	.about = "an AUX area is refused by every rule in turn, last because the PMU has none, and "
 		 "leaves the ring's references as they were")
 {
