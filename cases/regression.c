@@ -13,15 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arch/isa.h"
 #include "cases/lib/sys.h"
 #include "cases/pv.h"
-
-/* A bit of sample_regs_intr that only PMUs with extended registers take (arch perf_regs.h). */
-#if defined(__aarch64__)
-#define EXTENDED_REG (1ull << 46)
-#else
-#define EXTENDED_REG (1ull << 63)
-#endif
 
 struct refusal {
 	const char *name;
@@ -33,7 +27,7 @@ struct refusal {
 static void extended(struct perf_event_attr *attr)
 {
 	attr->sample_period = 4;
-	attr->sample_regs_intr = EXTENDED_REG;
+	attr->sample_regs_intr = PV_ISA_EXTENDED_REG;
 }
 
 static void bad_clock(struct perf_event_attr *attr)
@@ -160,7 +154,7 @@ PV_CASE(regression, release_bp_slot, .pmu = "breakpoint", .needs = "root watchpo
 		.sample_regs_user = 0x839,
 		.sample_stack_user = 8,
 		.clockid = 7,
-		.sample_regs_intr = EXTENDED_REG,
+		.sample_regs_intr = PV_ISA_EXTENDED_REG,
 		.aux_watermark = 0x5e4,
 		.sample_max_stack = 0xfefd,
 		.aux_sample_size = 0x10000004,
