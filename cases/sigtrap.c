@@ -13,15 +13,6 @@
 
 static struct pv_record rec;
 
-static uint64_t take(struct pv_test *t, struct pv_ev *ev)
-{
-	uint64_t n = 0;
-
-	while (pv_ring_next(t, ev, &rec))
-		n += rec.header.type == PERF_RECORD_SAMPLE;
-	return n;
-}
-
 PV_CASE(sigtrap, each, .pmu = "sw tracepoint kprobe uprobe", .each = "event[samples exact] n[1,3]",
 	.proof = "kernel",
 	.about = "each overflow is one SIGTRAP that has come when the instruction is done, and a "
@@ -53,7 +44,7 @@ PV_CASE(sigtrap, each, .pmu = "sw tracepoint kprobe uprobe", .each = "event[samp
 	pv_disable(t, ev);
 	tail = seen.count;
 	pv_work(t, 2 * period);
-	samples = take(t, ev);
+	samples = pv_ring_samples(t, ev);
 	pv_expect_in(t, "count", pv_read(t, ev).value, 8 * period, UINT64_MAX);
 	pv_expect_eq(t, "signals", tail, pv_read(t, ev).value / period);
 	pv_expect_eq(t, "rounds with a signal too early", early, 0);
