@@ -11,8 +11,6 @@
 #include "cases/lib/trap.h"
 #include "cases/pv.h"
 
-static struct pv_record rec;
-
 PV_CASE(sigtrap, each, .pmu = "sw tracepoint kprobe uprobe", .each = "event[samples exact] n[1,3]",
 	.proof = "kernel",
 	.about = "each overflow is one SIGTRAP that has come when the instruction is done, and a "
