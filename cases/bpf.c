@@ -43,16 +43,6 @@ static void answer(struct pv_test *t, int map, uint64_t value)
 		pv_error(t, PV_BROKEN_SETUP, "slot of a BPF array");
 }
 
-static uint64_t drain(struct pv_test *t, struct pv_ev *ev)
-{
-	static struct pv_record rec;
-	uint64_t n = 0;
-
-	while (pv_ring_next(t, ev, &rec))
-		n += rec.header.type == PERF_RECORD_SAMPLE;
-	return n;
-}
-
 /* -ENOENT when no program has that number any more; they go behind a grace period. */
 static long gone(uint32_t id)
 {
@@ -98,7 +88,7 @@ PV_CASE(bpf, verdict, .each = "event[exact]", .pmu = "sw tracepoint kprobe uprob
 		pv_work(t, 20);
 		pv_disable(t, ev);
 		runs = pv_bpf_slot(t, map, 0);
-		samples = drain(t, ev);
+		samples = pv_ring_samples(t, ev);
 		counted = pv_value(t, ev) - counted;
 		pv_expect_eq(t, "runs of the program", runs - had, n);
 		pv_expect_eq(t, say ? "samples let through" : "samples kept back", samples,
@@ -194,8 +184,7 @@ PV_CASE(bpf, query, .pmu = "tracepoint", .arch = "x86_64 arm64", .needs = "root 
 	.proof = "kernel",
 	.about = "QUERY_BPF names the programs of a tracepoint in their order, and their number")
 {
-	struct perf_event_attr attr =
-		pv_attr(t, pv_find_event(t, "tracepoint", "sys_enter_getsid"));
+	struct perf_event_attr attr = pv_bpf_getsid(t);
 	const struct bpf_insn insns[] = {PV_MOVI(0, 1), PV_EXIT()};
 	uint64_t words[8];
 	struct perf_event_query_bpf *q = (struct perf_event_query_bpf *)words;
@@ -251,8 +240,7 @@ PV_CASE(bpf, context, .pmu = "tracepoint", .arch = "x86_64 arm64", .needs = "roo
 	.proof = "kernel",
 	.about = "a tracepoint's program sees the fields of the call, and may not read beyond them")
 {
-	struct perf_event_attr attr =
-		pv_attr(t, pv_find_event(t, "tracepoint", "sys_enter_getsid"));
+	struct perf_event_attr attr = pv_bpf_getsid(t);
 	int map = pv_bpf_map(t, BPF_MAP_TYPE_ARRAY, 4, 8, 2), prog;
 	/* slot 0: the sum of argument 0 (at 16), slot 1 unused */
 	const struct bpf_insn insns[] = {
@@ -295,8 +283,7 @@ PV_CASE(bpf, cookie, .pmu = "tracepoint", .arch = "x86_64 arm64", .needs = "root
 	.proof = "kernel",
 	.about = "each link's program reads its own cookie, and stops with its link")
 {
-	struct perf_event_attr attr =
-		pv_attr(t, pv_find_event(t, "tracepoint", "sys_enter_getsid"));
+	struct perf_event_attr attr = pv_bpf_getsid(t);
 	int map = pv_bpf_map(t, BPF_MAP_TYPE_ARRAY, 4, 8, 2), prog;
 	const struct bpf_insn insns[] = {
 		PV_CALL(BPF_FUNC_get_attach_cookie),

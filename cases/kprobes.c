@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "arch/isa.h"
 #include "cases/lib/probes.h"
 #include "cases/lib/sys.h"
 
@@ -99,13 +100,6 @@ PV_CASE(kprobe, shared, .pmu = "kprobe", .each = "event[entry]", .needs = "root"
 		pv_expect_eq(t, "count with two closed", pv_grown(t, ev[i], &last[i]), 7);
 }
 
-/* A function that no probe may stand in. */
-#ifdef __aarch64__
-#define FORBIDDEN "el1h_64_sync_handler"
-#else
-#define FORBIDDEN "exc_page_fault"
-#endif
-
 PV_CASE(kprobe, refused, .pmu = "kprobe", .each = "event[entry]", .needs = "root",
 	.proof = "kernel",
 	.about = "a place that is none is refused with its errno, and leaves nothing behind")
@@ -123,7 +117,7 @@ PV_CASE(kprobe, refused, .pmu = "kprobe", .each = "event[entry]", .needs = "root
 	memset(name, 'x', sizeof(name) - 1);
 	bad.kprobe_func = (uintptr_t)name;
 	pv_expect_errno(t, "a name longer than any", pv_outcome(t, &bad, 0, -1, -1, 0), -E2BIG);
-	bad.kprobe_func = (uintptr_t)FORBIDDEN;
+	bad.kprobe_func = (uintptr_t)PV_ISA_NO_KPROBE;
 	pv_expect_errno(t, "a function on the black list", pv_outcome(t, &bad, 0, -1, -1, 0),
 			-EINVAL);
 	bad.kprobe_func = 0;

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <string.h>
 
+#include "arch/isa.h"
 #include "cases/lib/probes.h"
 #include "cases/lib/sys.h"
 
@@ -121,11 +122,10 @@ PV_CASE(modify, refused, .pmu = "breakpoint", .arch = "x86_64 arm64", .needs = "
 	bad[0].bp_type = HW_BREAKPOINT_R | HW_BREAKPOINT_X;
 	bad[1].bp_len = 9;
 	bad[2].bp_addr = (uintptr_t)-4096;
-#ifdef __aarch64__
-	bad[3].bp_type = 8;
-#else
-	bad[3].bp_addr += 2; /* not a multiple of the length */
-#endif
+	if (PV_ISA_WATCH_BYTES)
+		bad[3].bp_type = 8;
+	else
+		bad[3].bp_addr += 2; /* not a multiple of the length */
 	bad[4].bp_type = HW_BREAKPOINT_EMPTY;
 	bad[5].sample_period = 5;
 	bad[6].exclude_user = 1;
@@ -152,11 +152,8 @@ PV_CASE(modify, slots, .pmu = "breakpoint", .arch = "x86_64 arm64", .needs = "wa
 	struct pv_ev *ev = pv_open(t, &x, 0, -1, NULL, 0);
 	int fds[PV_BP_MAX], err;
 	uint64_t last = 0;
-	bool apart = false;
+	const bool apart = !PV_ISA_SLOTS_SHARED;
 
-#ifdef __aarch64__
-	apart = true;
-#endif
 	n = pv_bp_fill(t, &w, 0, -1, fds, &err);
 	pv_expect_eq(t, "data slots beside an execution breakpoint", n, apart ? data : data - 1);
 	if (!n)

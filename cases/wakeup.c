@@ -18,15 +18,6 @@
 
 static struct pv_record rec;
 
-static uint64_t take(struct pv_test *t, struct pv_ev *ev)
-{
-	uint64_t n = 0;
-
-	while (pv_ring_next(t, ev, &rec))
-		n += rec.header.type == PERF_RECORD_SAMPLE;
-	return n;
-}
-
 PV_CASE(wakeup, bytes, .pmu = "perf",
 	.each = "word[default,zero,one,odd,ring,beyond,overwrite,backward]", .proof = "kernel",
 	.about = "poll wakes with the record that brings more bytes than wakeup_watermark, half a "
@@ -73,7 +64,7 @@ PV_CASE(wakeup, bytes, .pmu = "perf",
 		early += events && !due;
 		late += due && events != POLLIN;
 		if (!over && !back)
-			take(t, ev);
+			pv_ring_samples(t, ev);
 	}
 	pv_expect_eq(t, "count", pv_read(t, ev).value, records);
 	pv_expect_in(t, "wakeups due", wakes, 2, records);
@@ -105,7 +96,7 @@ PV_CASE(wakeup, samples_only, .pmu = "perf", .proof = "kernel",
 		}
 		woken += pv_poll(ev, 0) == POLLIN;
 	}
-	samples = take(t, ev);
+	samples = pv_ring_samples(t, ev);
 	pv_expect_eq(t, "samples", samples, pv_read(t, ev).value);
 	pv_expect_eq(t, "count", samples, 12);
 	pv_expect_eq(t, "too early", early, 0);
@@ -144,7 +135,7 @@ PV_CASE(wakeup, none_when_quiet, .pmu = "perf", .each = "word[paused,lost,redire
 		pv_fault(faults, fit, 4);
 		pv_disable(t, ev);
 		pv_expect_eq(t, "what is lost wakes", pv_poll(ev, 0), 0);
-		take(t, ev);
+		pv_ring_samples(t, ev);
 	} else {
 		pv_expect_errno(t, "redirect",
 				pv_ioctl(other, PERF_EVENT_IOC_SET_OUTPUT, pv_fd(ev)), 0);
