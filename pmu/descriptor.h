@@ -77,6 +77,7 @@ enum pv_pmu_caps {
 	PV_CAP_SOFTWARE = 1 << 2,   /* joins any group */
 	PV_CAP_EXTENDED_REGS = 1 << 3,
 	PV_CAP_NO_EXCLUDE_IDLE = 1 << 4, /* exclude_idle refused: EOPNOTSUPP */
+	PV_CAP_USER_READ = 1 << 5, /* user space may read the counter without asking for it */
 };
 
 /* perf_event_attr.type of a PMU whose number is in /sys/bus/event_source/devices/<sysfs>/type */
