@@ -59,8 +59,8 @@ int pv_pmu_probe(const struct pv_pmu *pmu, char *why, size_t size)
 	why[0] = 0;
 	pv_arch_vendor(vendor, sizeof(vendor));
 	if (pmu->vendor && strcmp(pmu->vendor, vendor)) {
-		snprintf(why, size, "the CPU is %s, this is a PMU of %s", vendor[0] ? vendor : "another",
-			 pmu->vendor);
+		snprintf(why, size, "the CPU is %s, this is a PMU of %s",
+			 vendor[0] ? vendor : "another", pmu->vendor);
 		return -ENODEV;
 	}
 	if (pmu->sysfs) {
