@@ -84,7 +84,7 @@ void pv_crash_text(FILE *out, const char *log, const struct pv_splat *s, bool al
 	putc('\n', out);
 	who(out, s);
 	if (s->panic)
-		fprintf(out, "  %s\n", s->panic);
+		fprintf(out, "  panic: %s\n", s->panic);
 	trace(out, s, all);
 	for (size_t i = 0; i < s->nr_notes; i++)
 		fprintf(out, "  note: %s\n", s->notes[i]);

@@ -12,9 +12,10 @@
 #define METRICS_MAX   64
 #define ATTACH_WITHIN (256u << 10) /* bytes between a splat and the panic that it ends in */
 #define CLOSE_BY      4096         /* the same for a panic that need not be its consequence */
-#define JOIN_WITHIN   8            /* lines that are none of a splat, between its headers */
-#define USER_LINES    200          /* lines of user space in a splat, until it is over */
-#define BOOT_MS       5000         /* a banner later than that is somebody printing it */
+#define CLOSE_BY_MS   5000
+#define JOIN_WITHIN   8    /* lines that are none of a splat, between its headers */
+#define USER_LINES    200  /* lines of user space in a splat, until it is over */
+#define BOOT_MS       5000 /* a banner later than that is somebody printing it */
 
 /* Lines in a row that are none of a splat, until it is over: lockdep explains itself in free text.
  */
@@ -34,6 +35,7 @@ struct pv_splat_parser {
 	pv_splat_fn *fn;
 	void *arg;
 	struct pv_scan *scan;
+	struct pv_kinds *skips;
 	struct pv_open *open[OPEN_MAX], *spare; /* open: in the order they began in */
 	size_t nr_open, nr_busy;                /* all; those not closed */
 	struct metric metric[METRICS_MAX];
@@ -186,8 +188,9 @@ static struct pv_open *open_new(struct pv_splat_parser *p, const struct pv_line 
 		abort();
 	p->spare = NULL;
 	memset(o, 0, offsetof(struct pv_open, frame));
+	o->skips = p->skips;
 	o->start = l->start;
-	o->cpu = o->pid = o->stuck = -1;
+	o->cpu = o->pid = o->stuck = o->time = -1;
 	o->context = "";
 	o->xen = l->xen;
 	if (l->tag)
@@ -209,6 +212,8 @@ static void keep_line(struct pv_open *o, const struct pv_line *l, bool ours)
 		o->nr_kept = o->nr_text;
 		o->end = l->end;
 		o->strange = o->user = 0;
+		if (l->time >= 0)
+			o->time = l->time;
 	}
 }
 
@@ -272,11 +277,27 @@ static void on_metric(struct pv_splat_parser *p, const struct pv_splat_match *m,
 	metric_value(x, m);
 }
 
+/* The same line again, said every few seconds: one splat. */
+static struct pv_open *same_line(struct pv_open *o, const struct pv_splat_match *m)
+{
+	char title[sizeof(o->kind)];
+
+	pv_header_title(title, sizeof(title), m);
+	return strcmp(title, o->kind) ? NULL : o;
+}
+
 static struct pv_open *open_header(struct pv_splat_parser *p, const struct pv_splat_match *m,
 				   const struct pv_line *l)
 {
-	struct pv_open *o = open_new(p, l);
+	struct pv_open *o = p->nr_open ? p->open[p->nr_open - 1] : NULL, *again;
 
+	if (m->class->flags & PV_ONE_LINE && o && o->class == m->class &&
+	    (again = same_line(o, m))) {
+		again->count++;
+		again->end = l->end;
+		return again;
+	}
+	o = open_new(p, l);
 	pv_header_take(o, m, l);
 	keep_line(o, l, true);
 	if (m->class->flags & PV_ONE_LINE)
@@ -309,10 +330,14 @@ static struct pv_open *cause_of(struct pv_splat_parser *p, const struct pv_splat
 	uint64_t far;
 
 	for (size_t i = p->nr_open; !o && i-- > 0;)
-		o = p->open[i]->xen == l->xen ? p->open[i] : NULL;
+		o = p->open[i]->xen == l->xen || l->xen ? p->open[i] : NULL; /* dom0's end */
 	if (!o || !is_splat(o))
 		return NULL;
 	far = l->start - o->end;
+	if (o->time >= 0 && l->time > o->time + CLOSE_BY_MS &&
+	    !(m->class->flags & PV_NEVER_TITLE) && o->class->severity != PV_FATAL &&
+	    !(o->class->flags & PV_STALL))
+		return NULL;
 	if (m->class->flags & PV_NEVER_TITLE || o->class->severity == PV_FATAL ||
 	    o->class->flags & PV_STALL)
 		return far < ATTACH_WITHIN ? o : NULL;
@@ -345,11 +370,12 @@ static bool joins(const struct pv_open *o, const struct pv_splat_match *m)
 
 	if (!o->class || o->class->flags & PV_ONE_LINE)
 		return false;
-	if (flags & PV_LATE)
+	if (flags & PV_LATE ||
+	    (o->xen && m->class == o->class)) /* Xen says again what it died of */
 		return true;
 	if (flags & PV_PART && flags & o->class->flags & PV_STALL)
 		return true;
-	return o->phase == PV_PHASE_HEAD && o->strange <= JOIN_WITHIN &&
+	return (o->phase == PV_PHASE_HEAD || !o->nr_main) && o->strange <= JOIN_WITHIN &&
 	       (flags & PV_PART || !strcmp(m->class->name, o->class->name));
 }
 
@@ -472,8 +498,7 @@ static void on_raw(struct pv_splat_parser *p, const char *raw, size_t len, uint6
 		struct pv_splat_match m;
 
 		p->stamped |= l.kernel && !l.xen;
-		if (!l.foreign && pv_scan_next(p->scan, l.text, 0, l.len) < l.len &&
-		    pv_splat_match(l.text, l.len, l.xen, &m))
+		if (!l.foreign && pv_scan_match(p->scan, l.text, l.len, l.xen, &m))
 			on_header(p, &m, &l);
 		else if (p->nr_busy)
 			on_body(p, &l);
@@ -578,6 +603,7 @@ struct pv_splat_parser *pv_splat_parser_new(pv_splat_fn *fn, void *arg)
 	p->fn = fn;
 	p->arg = arg;
 	p->scan = pv_scan_new();
+	p->skips = pv_kinds_new();
 	return p;
 }
 
@@ -589,5 +615,6 @@ void pv_splat_parser_free(struct pv_splat_parser *p)
 		free(p->open[i]);
 	free(p->spare);
 	pv_scan_free(p->scan);
+	pv_kinds_free(p->skips);
 	free(p);
 }

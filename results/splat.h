@@ -64,7 +64,7 @@ void pv_splat_feed(struct pv_splat_parser *p, const void *data, size_t len);
 void pv_splat_finish(struct pv_splat_parser *p);
 void pv_splat_parser_free(struct pv_splat_parser *p);
 
-/* The name of an MSR of the PMU, or NULL. */
-const char *pv_msr_name(uint32_t msr);
+/* The name of an MSR of a PMU; false: none that is known. */
+bool pv_msr_name(char *dst, size_t size, uint32_t msr);
 
 #endif

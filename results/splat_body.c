@@ -302,6 +302,14 @@ static enum pv_body on_yes(struct pv_open *o, const char *p, size_t len)
 	return PV_BODY_YES;
 }
 
+/* "Preemption disabled at:" and, in the next line or behind it, a place that is no frame. */
+static enum pv_body on_where(struct pv_open *o, const char *p, size_t len)
+{
+	(void)p;
+	o->not_a_frame = !len;
+	return PV_BODY_YES;
+}
+
 static enum pv_body on_end(struct pv_open *o, const char *p, size_t len)
 {
 	(void)p;
@@ -351,7 +359,7 @@ static const struct {
 	{"Kernel Offset: ", on_yes}, {"Rebooting in ", on_yes}, {"SMP: stopping secondary CPUs", on_yes}, {"PHYS_OFFSET: ", on_yes},
 	{"CPU features: ", on_yes}, {"Memory Limit: ", on_yes}, {"Shutting down cpus with NMI", on_yes}, {"note: ", on_yes},
 	{"KASAN: ", on_yes}, {"irq event stamp: ", on_yes}, {"hardirqs last ", on_yes}, {"softirqs last ", on_yes}, {"in_atomic(): ", on_yes},
-	{"preempt_count: ", on_yes}, {"RCU nest depth: ", on_yes}, {"INFO: lockdep is turned off.", on_yes}, {"Preemption disabled at:", on_yes},
+	{"preempt_count: ", on_yes}, {"RCU nest depth: ", on_yes}, {"INFO: lockdep is turned off.", on_yes}, {"Preemption disabled at:", on_where},
 	{"Disabling lock debugging due to kernel taint", on_yes}, {"1 lock held by ", on_yes}, {"2 locks held by ", on_yes},
 	{"no locks held by ", on_yes}, {"locks held by ", on_yes}, {"CONTEXT: ", on_yes}, {"Faulting linear address: ", on_yes},
 	{"Mem abort info:", on_yes}, {"Data abort info:", on_yes}, {"ESR = ", on_yes}, {"EC = ", on_yes}, {"SET = ", on_yes}, {"EA = ", on_yes},
@@ -423,29 +431,58 @@ static bool dump_line(const char *p, size_t len)
 	return pv_splat_pattern("[%x] ", p, len, &m) || pv_splat_pattern("[%x] *p", p, len, &m);
 }
 
+/* "Could not construct domain 0" behind "Panic on CPU 0:". */
+static bool reason_line(struct pv_open *o, const char *p, size_t len)
+{
+	size_t n = strlen(o->kind);
+
+	if (!o->want_reason)
+		return false;
+	o->want_reason = false;
+	pv_put(o->kind + n, sizeof(o->kind) - n, ": ");
+	pv_splat_normalise(o->kind + n + 2, sizeof(o->kind) - n - 2, p, len);
+	return true;
+}
+
+static enum pv_body by_words(struct pv_open *o, const char *p, const char *end)
+{
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		const char *words = starts[i].words;
+		enum pv_body is;
+		size_t n;
+
+		if (*p != *words)
+			continue;
+		n = strlen(words);
+		if ((size_t)(end - p) < n || memcmp(p, words, n))
+			continue;
+		is = starts[i].fn(o, p + n, end - p - n);
+		if (is != PV_BODY_NOT)
+			return is;
+	}
+	return PV_BODY_NOT;
+}
+
 enum pv_body pv_body_line(struct pv_open *o, const struct pv_line *l)
 {
 	const char *p = l->text, *end = l->text + l->len;
+	enum pv_body is;
+	bool is_frame;
 
 	while (p < end && (*p == ' ' || *p == '\t'))
 		p++;
 	if (p == end)
 		return PV_BODY_MAYBE;
+	if (reason_line(o, p, end - p))
+		return PV_BODY_YES;
 	if (end - p > 5 && !memcmp(p, "rcu: ", 5) &&
 	    stuck_cpu(o, p + 5 + (p[5] == '\t'), end - p - 5 - (p[5] == '\t')))
 		return PV_BODY_YES;
-	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
-		size_t n = strlen(starts[i].words);
-
-		if (*p == *starts[i].words && (size_t)(end - p) >= n &&
-		    !memcmp(p, starts[i].words, n)) {
-			enum pv_body is = starts[i].fn(o, p + n, end - p - n);
-
-			if (is != PV_BODY_NOT)
-				return is;
-		}
-	}
-	if (pv_frame_line(o, p, end - p)) {
+	/* Most lines are frames, and no frame begins with a word of the table. */
+	is_frame = memmem(p, end - p, "+0x", 3) && pv_frame_line(o, p, end - p);
+	if (!is_frame && (is = by_words(o, p, end)) != PV_BODY_NOT)
+		return is;
+	if (is_frame || pv_frame_line(o, p, end - p)) {
 		begin_body(o);
 		return PV_BODY_YES;
 	}

@@ -36,20 +36,21 @@ enum {
 enum {
 	PV_ANYWHERE = 1, /* the words may stand anywhere in the line, else only at its start */
 	PV_PART = 2, /* goes on with a splat that has no trace yet; alone it is one of its own */
-	PV_CONSEQUENCE = 4,    /* attaches to the splat before it */
-	PV_NEVER_TITLE = 8,    /* and says nothing when that is not in the log */
-	PV_OUTRANKED = 16,     /* gives its place to a PV_PART or PV_LATE of another class */
-	PV_LATE = 32,          /* a PV_PART that may come behind the trace */
-	PV_REMOTE = 64,        /* traces of other CPUs belong to it */
-	PV_BAD_ACCESS = 128,   /* one bug can show as any of these (alternative title) */
-	PV_STALL = 256,        /* the same for time */
-	PV_ONE_LINE = 512,     /* has no body */
-	PV_NEEDS_BODY = 1024,  /* is no splat unless a trace or registers follow */
-	PV_OTHER_FIRST = 2048, /* other stacks come first, `stack backtrace:` is the one */
-	PV_CUT = 4096,         /* the line before a header */
-	PV_BOOT = 8192,        /* a kernel or firmware starts */
-	PV_DOWN = 16384,       /* an orderly end: what boots next is no surprise */
-	PV_XEN = 32768,        /* only on (XEN) lines */
+	PV_CONSEQUENCE = 4,     /* attaches to the splat before it */
+	PV_NEVER_TITLE = 8,     /* and says nothing when that is not in the log */
+	PV_OUTRANKED = 16,      /* gives its place to a PV_PART or PV_LATE of another class */
+	PV_LATE = 32,           /* a PV_PART that may come behind the trace */
+	PV_REMOTE = 64,         /* traces of other CPUs belong to it */
+	PV_BAD_ACCESS = 128,    /* one bug can show as any of these (alternative title) */
+	PV_STALL = 256,         /* the same for time */
+	PV_ONE_LINE = 512,      /* has no body */
+	PV_NEEDS_BODY = 1024,   /* is no splat unless a trace or registers follow */
+	PV_OTHER_FIRST = 2048,  /* other stacks come first, `stack backtrace:` is the one */
+	PV_CUT = 4096,          /* the line before a header */
+	PV_BOOT = 8192,         /* a kernel or firmware starts */
+	PV_DOWN = 16384,        /* an orderly end: what boots next is no surprise */
+	PV_XEN = 32768,         /* only on (XEN) lines */
+	PV_REASON_NEXT = 65536, /* the title's end is the next line */
 };
 
 struct pv_splat_class {
@@ -57,8 +58,8 @@ struct pv_splat_class {
 	enum pv_severity severity;
 	const char *words; /* a pattern, see pv_splat_pattern() */
 	/*
-	 * %1..%9: captures; %M1: MSR number with its name; %F: " in FUNC" as `from` says; %A: "
-	 * Read" or " Write"; NULL: the line. Captures lose their numbers and addresses.
+	 * %1..%9: captures; %R1: as it is; %M1: MSR number with its name; %F: " in FUNC" as `from`
+	 * says; %A: " Read" or " Write"; NULL: the line. Captures lose their numbers and addresses.
 	 */
 	const char *title;
 	enum pv_title_from from;
@@ -90,6 +91,9 @@ struct pv_splat_match {
 bool pv_splat_pattern(const char *pattern, const char *text, size_t len, struct pv_splat_match *m);
 /* The class of a line without its printk prefix; `xen`: from the hypervisor. */
 bool pv_splat_match(const char *text, size_t len, bool xen, struct pv_splat_match *m);
+/* The same for one row. */
+bool pv_splat_match_row(const struct pv_splat_class *c, const char *text, size_t len, bool xen,
+			struct pv_splat_match *m);
 /* The capture of that type, or NULL. */
 const struct pv_capture *pv_splat_capture(const struct pv_splat_match *m, char type);
 /*

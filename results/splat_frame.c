@@ -192,7 +192,9 @@ bool pv_frame_parse(struct pv_open *o, const char *text, size_t len, struct pv_f
 	n = name(&c);
 	if (n) {
 		struct cursor t = c;
+		struct pv_frame ignored;
 
+		module(o, &t, &ignored);
 		skip(&t, ")");
 		if (arm_from(&t)) {
 			c = t;
@@ -274,8 +276,9 @@ bool pv_frame_line(struct pv_open *o, const char *text, size_t len)
 	struct pv_frame f;
 
 	is = pv_frame_parse(o, text, len, &f);
-	if (is && o->phase != PV_PHASE_END)
+	if (is && o->phase != PV_PHASE_END && !o->not_a_frame)
 		pv_frame_add(o, &f);
+	o->not_a_frame = false;
 	if (o->nr_frames == nr) { /* what was kept for it is not needed */
 		o->nr_pool = pool;
 		o->cut = cut;

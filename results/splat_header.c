@@ -5,15 +5,14 @@
 #include <string.h>
 
 #include "results/splat_private.h"
+#include "results/text.h"
 
 static size_t msr(char *dst, size_t size, const struct pv_capture *c)
 {
-	char number[24];
-	const char *name;
+	char number[24], name[40];
 
 	pv_copy(number, sizeof(number), c->at, c->len);
-	name = pv_msr_name(strtoul(number, NULL, 16));
-	if (name)
+	if (pv_msr_name(name, sizeof(name), strtoul(number, NULL, 16)))
 		pv_put(dst, size, "%s (%s)", name, number);
 	else
 		pv_put(dst, size, "%s", number);
@@ -25,19 +24,23 @@ void pv_header_title(char *dst, size_t size, const struct pv_splat_match *m)
 	size_t out = 0;
 
 	for (const char *t = m->class->title; *t && out + 1 < size; t++) {
-		bool is_msr = t[0] == '%' && t[1] == 'M';
+		bool is_msr = t[0] == '%' && t[1] == 'M', raw = t[0] == '%' && t[1] == 'R';
 		size_t i;
 
 		if (t[0] != '%' || t[1] == 'F' || t[1] == 'A') {
 			dst[out++] = *t;
 			continue;
 		}
-		t += 1 + is_msr;
+		t += 1 + is_msr + raw;
 		i = *t - '1';
 		if (i >= m->nr)
 			continue;
 		if (is_msr)
 			out += msr(dst + out, size - out, &m->cap[i]);
+		else if (raw)
+			out += pv_text_clean(
+				dst + out, m->cap[i].at,
+				m->cap[i].len < size - out ? m->cap[i].len : size - out - 1, 0);
 		else
 			out += pv_splat_normalise(dst + out, size - out, m->cap[i].at,
 						  m->cap[i].len);
@@ -83,7 +86,9 @@ static void place(struct pv_open *o, const struct pv_splat_match *m, const struc
 		} else if (c->type == 's' && i + 1 < m->nr && m->cap[i + 1].type == 'd' &&
 			   m->cap[i + 1].at == c->at + c->len + 1 && c->at[c->len] == ':' &&
 			   !o->at[0]) {
+
 			pv_copy(o->at, sizeof(o->at), c->at, c->len + 1 + m->cap[i + 1].len);
+			o->at_class = m->class->name;
 		}
 	}
 }
@@ -98,6 +103,7 @@ void pv_header_take(struct pv_open *o, const struct pv_splat_match *m, const str
 	if (m->class->flags & PV_OTHER_FIRST)
 		o->section = PV_OTHER_STACK;
 	o->want_lock = m->class->from == PV_FROM_LOCK;
+	o->want_reason = m->class->flags & PV_REASON_NEXT;
 	o->kernel |= l->kernel;
 	o->broken |= l->broken;
 	o->count++;

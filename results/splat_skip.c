@@ -3,6 +3,7 @@
  * Functions that a title passes over, by kind: they are where it was noticed, not where it comes
  * from. A `*` at the end: any function that begins so; names are those of 4.19 to 7.2.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "results/splat_private.h"
@@ -38,7 +39,7 @@ static const struct {
 	    "__list_add_valid* __list_del_entry_valid* debug_print_object debug_object_* debug_check_no_obj* "
 	    "__debug_object* lookup_object* object_err slab_err slab_bug* print_trailer check_object* free_consistency_checks alloc_consistency_checks "
 	    "free_debug_processing alloc_debug_processing bad_page* free_page_is_bad* free_pages_is_bad check_free_page* check_new_page* "
-	    "lockdep_rcu_suspicious print_circular* print_usage_bug* print_deadlock* print_bad_page* print_lock* print_unlock* "
+	    "lockdep_rcu_suspicious debug_check_no_locks_* lockdep_sys_exit print_circular* print_usage_bug* print_deadlock* print_bad_page* print_lock* print_unlock* "
 	    "__might_sleep* __might_resched* ___might_sleep might_alloc check_preemption_disabled debug_smp_processor_id __this_cpu_preempt_check "
 	    "spin_dump spin_bug rwlock_bug do_raw_* __schedule_bug warn_alloc fortify_panic __fortify_panic fortify_report __fortify_report "
 	    "instrument_* csd_lock_wait_toolong* dev_watchdog hlist_* __hlist* usercopy_abort __check_object_size* check_heap_object __check_heap_object"},
@@ -55,8 +56,8 @@ static const struct {
 	    "copy_from_iter* _copy_from_iter* copy_to_iter* _copy_to_iter* __asm_copy* fallback_scalar* csum_partial* do_csum* __memcpy_fromio* __memcpy_toio* "
 	    "kmemdup* kstrdup* kmemdup_nul skb_copy_bits __crc32* crc32* find_next_bit* _find_next* _find_first* hweight* __sw_hweight*"},
 	{K, "lock_acquire* __lock_acquire* lock_release* __lock_release* validate_chain check_prev* check_noncircular* check_deadlock mark_lock* register_lock_class "
-	    "__raw_spin_* _raw_spin_* raw_spin_* spin_lock* spin_unlock* __raw_read_* _raw_read_* __raw_write_* _raw_write_* queued_spin_* native_queued_spin_* "
-	    "__pv_queued_spin_* pv_queued_spin_* queued_read_* queued_write_* pv_wait* kvm_wait __pv_* virt_spin_lock* arch_spin_* rt_spin_* rtlock_* "
+	    "_spin_lock* __raw_spin_* _raw_spin_* raw_spin_* spin_lock* spin_unlock* __raw_read_* _raw_read_* __raw_write_* _raw_write_* queued_spin_* native_queued_spin_* "
+	    "__pv_queued_spin_* pv_queued_spin_* queued_read_* queued_write_* pv_wait pv_wait_node pv_wait_head* kvm_wait __pv_queued* virt_spin_lock* arch_spin_* rt_spin_* rtlock_* "
 	    "mutex_* __mutex_* __ww_mutex* ww_mutex* down down_* __down* up_read up_write __up_* rwsem_* __rwsem* percpu_down* percpu_up* __percpu_* rt_mutex* __rt_mutex* "
 	    "osq_* lock_sock_* __lock_page* folio_lock* lock_page* bit_spin_lock* seqcount_lockdep* seqprop* rcu_lock_acquire rcu_read_lock* srcu_lock* task_rq_lock __task_rq_lock do_spin_lock* ticket_* "
 	    "lockdep_* __local_bh_* local_bh_*"},
@@ -82,29 +83,78 @@ static const struct {
 };
 /* clang-format on */
 
-static bool in_list(const char *list, const char *func, size_t len)
-{
-	while (*list) {
-		size_t n = strcspn(list, " ");
-		bool open = n && list[n - 1] == '*';
+struct skip {
+	const char *name;
+	unsigned char len, kind;
+	bool open; /* any function that begins so */
+};
 
-		if (open ? len >= n - 1 && !memcmp(list, func, n - 1)
-			 : len == n && !memcmp(list, func, n))
-			return true;
-		list += n;
-		while (*list == ' ')
-			list++;
+struct pv_kinds {
+	size_t first[257]; /* of the names that begin with that byte */
+	struct skip skip[];
+};
+
+/* Calls fn for each name of the lists. */
+static void each(struct pv_kinds *s, void (*fn)(struct pv_kinds *s, const struct skip *one))
+{
+	for (size_t i = 0; i < sizeof(skips) / sizeof(skips[0]); i++) {
+		for (const char *name = skips[i].names; *name; name += strspn(name, " ")) {
+			struct skip one = {
+				.name = name, .len = strcspn(name, " "), .kind = skips[i].kind};
+
+			one.open = name[one.len - 1] == '*';
+			name += one.len;
+			one.len -= one.open;
+			fn(s, &one);
+		}
 	}
-	return false;
 }
 
-bool pv_frame_skipped(const char *func, unsigned int kinds)
+static void count(struct pv_kinds *s, const struct skip *one)
 {
-	size_t len = strlen(func);
+	s->first[(unsigned char)*one->name + 1]++;
+}
 
-	for (size_t i = 0; i < sizeof(skips) / sizeof(skips[0]); i++) {
-		if (skips[i].kind & (kinds | R) && in_list(skips[i].names, func, len))
-			return true;
+static void put(struct pv_kinds *s, const struct skip *one)
+{
+	s->skip[s->first[(unsigned char)*one->name]++] = *one;
+}
+
+struct pv_kinds *pv_kinds_new(void)
+{
+	struct pv_kinds counts = {.first = {0}}, *s;
+
+	each(&counts, count);
+	for (size_t i = 1; i < 257; i++)
+		counts.first[i] += counts.first[i - 1];
+	s = malloc(sizeof(*s) + counts.first[256] * sizeof(s->skip[0]));
+	if (!s)
+		abort();
+	*s = counts;
+	each(s, put); /* moves each start on to its end, which is the next one's start */
+	memmove(s->first + 1, s->first, 256 * sizeof(s->first[0]));
+	s->first[0] = 0;
+	return s;
+}
+
+void pv_kinds_free(struct pv_kinds *s)
+{
+	free(s);
+}
+
+unsigned int pv_kinds_of(const struct pv_kinds *s, const char *func)
+{
+	unsigned char c = *func;
+	size_t len = strlen(func);
+	unsigned int kinds = 0;
+
+	if (!strncmp(func, "_R", 2) && (strstr(func, "begin_unwind") || strstr(func, "9panicking")))
+		return R; /* Rust's, with its mangling */
+	for (size_t i = s->first[c]; i < s->first[c + 1]; i++) {
+		const struct skip *k = &s->skip[i];
+
+		if (len >= k->len && (k->open || len == k->len) && !memcmp(func, k->name, k->len))
+			kinds |= k->kind;
 	}
-	return false;
+	return kinds;
 }

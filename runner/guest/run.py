@@ -13,7 +13,7 @@ from typing import Any
 
 import debget
 
-from .again import DEAD, Case, Crash, titles
+from .again import DEAD, Case, Crash, hang, titles
 from .autopsy import parse_splats
 from .chance import Chance
 from .death import Death, cause, fatal, splat_event
@@ -284,7 +284,7 @@ class Run:
         self._verdicts[event["verdict"]] += 1
         self._write(event)
         if event["verdict"] in DEAD:
-            self._crashes.append(Crash(case, titles(event), tuple(self._boot_cases[:-1])))
+            self._crashes.append(Crash(case, titles(event), tuple(self._boot_cases[:-1]), hang(event)))
 
     # ---- the stream ----
 

@@ -201,6 +201,25 @@ static void preempt_leak(void)
 	preempt_disable();
 }
 
+static int warn_thread(void *unused)
+{
+	for (int i = 0; i < 3; i++)
+		WARN(1, "pv_provoke: on each CPU at once\n");
+	return 0;
+}
+
+/* Two CPUs write their warnings at the same time: the lines are mixed. */
+static void warn_both(void)
+{
+	struct task_struct *task = kthread_create(warn_thread, NULL, "pv_other");
+
+	set_cpus_allowed_ptr(current, cpumask_of(0));
+	kthread_bind(task, num_online_cpus() - 1);
+	wake_up_process(task);
+	warn_thread(NULL);
+	msleep(500);
+}
+
 /* clang-format off */
 const struct pv_way pv_ways_locks[] = {
 	{ "schedule-atomic", PV_TASK, schedule_atomic },
@@ -224,5 +243,6 @@ const struct pv_way pv_ways_locks[] = {
 	{ "rcu-sleep", PV_TASK, rcu_sleep },
 	{ "rcu-sync-within", PV_TASK, rcu_sync_within },
 	{ "preempt-leak", PV_TASK, preempt_leak },
+	{ "warn-both", PV_TASK, warn_both },
 	{}
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Memory that is used as it must not be. */
 #include <linux/completion.h>
+#include <linux/kfence.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -150,23 +151,16 @@ static noinline void vmalloc_out_of_bounds(void)
 	vfree(p);
 }
 
-/* Allocates until KFENCE has taken one of its pages: fences are at a page's either end. */
+/* Allocates until KFENCE has taken one to its pages: a fence is at either end of each. */
 static char *fenced(size_t size)
 {
-	unsigned long *start = NULL;
-	void *(*lookup)(const char *) = pv_symbol("kallsyms_lookup_name");
-	char *pool;
-
-	if (lookup)
-		start = lookup("__kfence_pool");
-	pool = start ? *(char **)start : NULL;
-	for (int i = 0; pool && i < 1000000; i++) {
+	for (int i = 0; i < 200000; i++) {
 		char *p = object(size);
 
-		if (p >= pool && p < pool + (64 << 20))
+		if (is_kfence_address(p))
 			return p;
 		kfree(p);
-		if (!(i % 100))
+		if (i % 100 == 99)
 			schedule_timeout_uninterruptible(1);
 	}
 	pr_err("pv_provoke: no object of KFENCE's\n");
