@@ -66,6 +66,8 @@ static void frame(yajl_gen g, const struct pv_frame *f, const struct pv_frame *i
 	key_bool(g, "exact", f->exact);
 	key_text(g, "context", f->context);
 	source(g, f);
+	key_text(g, "unresolved", f->unresolved);
+	key_text(g, "why", f->why);
 	if (nr) {
 		text(g, "inlined");
 		yajl_gen_array_open(g);
@@ -136,6 +138,13 @@ static void whole(yajl_gen g, const char *log, const struct pv_splat *s)
 		key_text(g, s->registers[i].name, s->registers[i].value);
 	yajl_gen_map_close(g);
 	trace(g, s);
+	if (s->nr_notes) {
+		text(g, "notes");
+		yajl_gen_array_open(g);
+		for (size_t i = 0; i < s->nr_notes; i++)
+			text(g, s->notes[i]);
+		yajl_gen_array_close(g);
+	}
 	key_text(g, "text", s->text);
 	yajl_gen_map_close(g);
 }

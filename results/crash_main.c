@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "results/crash.h"
+#include "results/crash_symbols.h"
 
 enum { EXIT_FOUND = 1, EXIT_USAGE = 2, EXIT_BROKEN = 3 };
 
@@ -17,6 +18,7 @@ struct crash {
 	bool json, all;
 	const char *log; /* NULL when there is only one */
 	unsigned long found, metrics;
+	struct pv_crash_symbols *symbols; /* NULL: none were given */
 };
 
 static void usage(FILE *f)
@@ -27,6 +29,8 @@ static void usage(FILE *f)
 	      "  --vmlinux FILE   kernel with debug information, for file:line (may be repeated)\n"
 	      "  --symbols DIR    where to look for those of kernel and modules (may be repeated)\n"
 	      "  --kallsyms FILE  a copy of the kernel's /proc/kallsyms, for bare addresses\n"
+	      "  --build-id HEX   the kernel's, if it is known and the log does not name it\n"
+	      "  --run FILE       the event stream of the run: build-ids of kernel and modules\n"
 	      "  --json           one object a line instead (docs/crash.md)\n"
 	      "  --all            also the lines themselves, guessed frames and metrics\n"
 	      "  --help           this\n\n"
@@ -42,6 +46,7 @@ static void on_splat(const struct pv_splat *s, void *arg)
 		c->metrics++;
 	else
 		c->found++;
+	s = pv_crash_symbolise(c->symbols, s);
 	if (c->json)
 		pv_crash_json(stdout, c->log, s);
 	else if (s->severity != PV_METRIC || c->all)
@@ -102,15 +107,14 @@ static int read_all(struct crash *c, int nr, char **logs)
 
 int pv_crash_main(int argc, char **argv)
 {
-	static const struct option options[] = {{"vmlinux", required_argument, NULL, 'v'},
-						{"symbols", required_argument, NULL, 's'},
-						{"kallsyms", required_argument, NULL, 'k'},
+	static const struct option options[] = {PV_CRASH_SYMBOLS_OPTIONS,
 						{"json", no_argument, NULL, 'j'},
 						{"all", no_argument, NULL, 'a'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
 	struct crash c = {.json = false};
-	int opt;
+	char error[1024];
+	int opt, status;
 
 	optind = 0;
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
@@ -118,7 +122,13 @@ int pv_crash_main(int argc, char **argv)
 		case 'v':
 		case 's':
 		case 'k':
-			break; /* to be used by the symboliser */
+		case 'b':
+		case 'r':
+			if (!pv_crash_symbols_option(&c.symbols, opt, optarg, error, sizeof(error)))
+				break;
+			fprintf(stderr, "pmuvet crash: %s\n", error);
+			pv_crash_symbols_free(c.symbols);
+			return EXIT_USAGE;
 		case 'j':
 			c.json = true;
 			break;
@@ -137,5 +147,7 @@ int pv_crash_main(int argc, char **argv)
 		fputs("pmuvet crash: needs a log (`-`: standard input); see --help\n", stderr);
 		return EXIT_USAGE;
 	}
-	return read_all(&c, argc - optind, argv + optind);
+	status = read_all(&c, argc - optind, argv + optind);
+	pv_crash_symbols_free(c.symbols);
+	return status;
 }

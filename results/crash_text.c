@@ -44,6 +44,8 @@ static void frame(FILE *out, const struct pv_frame *f)
 			f->build_id ? f->build_id : "");
 	if (f->file)
 		fprintf(out, " %s:%u", f->file, f->line);
+	else if (f->unresolved && !strcmp(f->unresolved, "ambiguous"))
+		fprintf(out, " (%s)", f->why);
 	putc('\n', out);
 }
 
@@ -84,6 +86,8 @@ void pv_crash_text(FILE *out, const char *log, const struct pv_splat *s, bool al
 	if (s->panic)
 		fprintf(out, "  panic: %s\n", s->panic);
 	trace(out, s, all);
+	for (size_t i = 0; i < s->nr_notes; i++)
+		fprintf(out, "  note: %s\n", s->notes[i]);
 	if (all)
 		fprintf(out, "\n%s", s->text);
 	putc('\n', out);

@@ -18,6 +18,7 @@ struct pv_frame {
 	const char *context;           /* TASK, IRQ, NMI, #DF, ALLOC, FREE, ...; "" unknown */
 	const char *file;              /* when the log is symbolised already */
 	unsigned int line;
+	const char *unresolved, *why; /* why crash_symbols.h found no line: a word, a sentence; NULL */
 	bool guess;   /* '?': perhaps left over on the stack */
 	bool exact;   /* RIP or pc, not a return address */
 	bool inlined; /* `[inline]`: goes with the next frame that is not */
@@ -46,6 +47,8 @@ struct pv_splat {
 	uint64_t start, end; /* bytes of the log, from its first line to behind its last */
 	uint64_t count;      /* a metric: lines; else times the header came in a row */
 	const char *value;   /* a metric: the last line */
+	const char *const *notes; /* what crash_symbols.h has to say that it has not said before */
+	size_t nr_notes;
 	uint64_t worst, cap; /* a metric: its largest number; the sampling rate left */
 	bool corrupted, first;
 	bool cut; /* more frames or text than there is room for */

@@ -57,6 +57,15 @@ def test_repeat_shuffle_is_the_same_order_for_the_same_seed(tmp_path: Path) -> N
     assert sorted(orders[0]) == sorted(orders[2])
 
 
+def test_the_standard_set_has_each_promise_once_and_the_quick_ones() -> None:
+    def ids(*args: str) -> set[str]:
+        return set(pmuvet("run", "--list", *args).stdout.split())
+
+    every, standard, quick = ids(), ids("--standard"), ids("--quick")
+    assert quick < standard < every
+    assert {i.partition(":")[0] for i in standard} == {i.partition(":")[0] for i in every}
+
+
 def test_list_shows_what_would_run() -> None:
     out = pmuvet("run", "--list", "--filter", "sw/counting/live:page-faults,*")
     assert out.returncode == 0
