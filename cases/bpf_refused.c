@@ -12,11 +12,6 @@
 
 static const struct bpf_insn pass[] = {PV_MOVI(0, 1), PV_EXIT()};
 
-static struct perf_event_attr getsid(struct pv_test *t)
-{
-	return pv_attr(t, pv_find_event(t, "tracepoint", "sys_enter_getsid"));
-}
-
 static long attach(struct pv_ev *ev, int prog)
 {
 	return pv_ioctl(ev, PERF_EVENT_IOC_SET_BPF, prog);
@@ -26,7 +21,7 @@ PV_CASE(bpf, full, .pmu = "tracepoint", .arch = "x86_64 arm64", .needs = "root t
 	.proof = "kernel",
 	.about = "a tracepoint takes 64 programs, each once, and when one goes its place is free")
 {
-	struct perf_event_attr attr = getsid(t);
+	struct perf_event_attr attr = pv_bpf_getsid(t);
 	struct pv_ev *ev[MAX_PROGS + 1];
 	int prog[MAX_PROGS + 1];
 
@@ -63,7 +58,7 @@ PV_CASE(bpf, query_refused, .pmu = "tracepoint", .arch = "x86_64 arm64", .needs 
 	.proof = "kernel",
 	.about = "QUERY_BPF answers who may see all events, into memory that is there")
 {
-	struct perf_event_attr attr = getsid(t);
+	struct perf_event_attr attr = pv_bpf_getsid(t);
 	struct pv_ev *ev = pv_open(t, &attr, 0, -1, NULL, 0);
 	uint64_t words[8] = {8};
 	struct question q = {ev, (struct perf_event_query_bpf *)words};
@@ -124,7 +119,7 @@ PV_CASE(bpf, link_refused, .pmu = "tracepoint", .arch = "x86_64 arm64", .needs =
 	.proof = "kernel",
 	.about = "a link that is refused leaves its event without a program, and free for the next")
 {
-	struct perf_event_attr attr = getsid(t);
+	struct perf_event_attr attr = pv_bpf_getsid(t);
 	struct pv_ev *ev = pv_open(t, &attr, 0, -1, NULL, 0);
 	int good = pv_bpf_load(t, BPF_PROG_TYPE_TRACEPOINT, pass);
 	int other = pv_bpf_load(t, BPF_PROG_TYPE_TRACEPOINT, pass);

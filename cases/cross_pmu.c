@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <string.h>
 
+#include "arch/isa.h"
 #include "cases/lib/sys.h"
 #include "cases/lib/test.h"
 #include "cases/pv.h"
@@ -26,16 +27,6 @@ static const struct {
 	{"pmuv3", "cpu_cycles", 0, false},
 	{"hw", "cycles", 0, false},
 };
-/* A case of the family perf is for every ISA; events are for this one. */
-#if defined(__x86_64__)
-#define MACHINE PV_ARCH_X86_64
-#elif defined(__aarch64__)
-#define MACHINE PV_ARCH_ARM64
-#elif defined(__i386__)
-#define MACHINE PV_ARCH_I386
-#else
-#define MACHINE PV_ARCH_ARM
-#endif
 #define NR (sizeof(kinds) / sizeof(kinds[0]))
 
 /* The event of this machine's descriptor, or NULL: its PMU is not there. */
@@ -47,11 +38,11 @@ static const struct pv_event_desc *there(size_t kind)
 		const struct pv_pmu *p = &pv_pmus[i];
 
 		if (strcmp(p->family, kinds[kind].family) || !p->is_default ||
-		    !(p->arch & MACHINE) || pv_pmu_probe(p, why, sizeof(why)))
+		    !(p->arch & PV_ISA_MACHINE) || pv_pmu_probe(p, why, sizeof(why)))
 			continue;
 		for (size_t k = 0; k < p->nr_events; k++) {
 			if (!strcmp(p->events[k].name, kinds[kind].event) &&
-			    p->events[k].arch & MACHINE)
+			    p->events[k].arch & PV_ISA_MACHINE)
 				return &p->events[k];
 		}
 	}

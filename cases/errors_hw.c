@@ -235,7 +235,7 @@ PV_CASE(errors, max_precise, .pmu = "hw", .arch = "x86_64", .proof = "kernel",
 
 /* 88ec7eedbbd2 raised the period of an event that has none, and refused it as too short. */
 PV_CASE(regression, limit_period, .pmu = "hw", .each = "event[live]", .proof = "kernel",
-	.fixes = "1a97fea9db9e (6.12.18..6.12.25)",
+	.fixes = "1a97fea9db9e (6.12.18..6.12.25, 6.1.130..6.1.135)",
 	.about =
 		"an event without a period opens whatever limits periods have, and so does one with any period")
 {

@@ -165,7 +165,7 @@ static void skip_without_detach(struct pv_test *t)
 
 PV_CASE(exec, remove_group, .pmu = "tracepoint", .each = "word[leader,sibling,both]",
 	.needs = "tracefs", .proof = "kernel",
-	.fixes = "037a3c43edfb (CVE-2026-64556; 6.1.176 lacks it)",
+	.fixes = "037a3c43edfb (CVE-2026-64556; ..6.12.95, 6.1.176 lacks it)",
 	.about = "remove_on_exec takes its event out of the group, and leaves the others running")
 {
 	bool both = !strcmp(pv_word(t), "both");

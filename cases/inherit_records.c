@@ -184,7 +184,7 @@ PV_CASE(inherit, hup, .pmu = "tracepoint", .needs = "tracefs", .proof = "kernel"
 
 PV_CASE(inherit, mismatched_group, .pmu = "tracepoint", .each = "word[grown,replaced]",
 	.needs = "tracefs", .proof = "kernel",
-	.fixes = "32671e3799ca (4.3..6.5, 6.1.59), a71ef31485bb (..6.5)",
+	.fixes = "32671e3799ca (4.3..6.5.8, ..6.1.59), a71ef31485bb (6.5.9, 6.1.60)",
 	.about =
 		"a group read is refused while a child has another group, and right before and after")
 {
@@ -226,7 +226,7 @@ PV_CASE(inherit, mismatched_group, .pmu = "tracepoint", .each = "word[grown,repl
  * and at the child's end the last piece must not be lost.
  */
 PV_CASE(inherit, idle_times, .pmu = "tracepoint", .needs = "tracefs cpus2", .proof = "kernel",
-	.fixes = "a3c3c66670ce (..6.14; again since c418d8b4d7a4)",
+	.fixes = "a3c3c66670ce (..6.14, ..6.12.22; again since c418d8b4d7a4)",
 	.about =
 		"the time enabled of a child's event that never got its CPU is the parent's after its end")
 {

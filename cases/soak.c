@@ -275,3 +275,53 @@ PV_CASE(soak, keeps_on, .pmu = "tracepoint", .needs = "tracefs", .proof = "kerne
 	pv_act(t, own, PV_ACT_CALLS, 2);
 	pv_expect_eq(t, "count", pv_read(t, ev).value, 7 + 2);
 }
+
+/* kB of /proc/meminfo's line. */
+static uint64_t meminfo(const char *line)
+{
+	static char text[8192];
+	char *at;
+
+	if (pv_file_read("/proc/meminfo", text, sizeof(text)) <= 0)
+		return 0;
+	at = strstr(text, line);
+	return at ? strtoull(at + strlen(line), NULL, 10) : 0;
+}
+
+/* Is less free than before, by half of the rings? They are freed behind a grace period. */
+static bool less_free(uint64_t before, uint64_t rings_kb)
+{
+	for (int i = 0; i < 100; i++) {
+		if (meminfo("MemFree:") + rings_kb / 2 >= before)
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
+PV_CASE(soak, ring_pages, .pmu = "perf", .needs = "root", .proof = "kernel",
+	.about = "the memory of rings is free again when they are unmapped")
+{
+	struct perf_event_attr attr = pv_dummy;
+	size_t page = sysconf(_SC_PAGESIZE), size = 129 * page;
+	uint64_t before, failed = 0;
+	bool less = true;
+
+	/* Others on this machine may take memory meanwhile, but not each time. */
+	for (int attempt = 0; attempt < 4 && less; attempt++) {
+		before = meminfo("MemFree:");
+		for (int i = 0; i < 60; i++) {
+			int fd = pv_try_open(t, &attr, 0, -1, -1, 0);
+			void *p =
+				pv_sys_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+			failed += pv_is_err(p);
+			if (!pv_is_err(p))
+				pv_sys_munmap(p, size);
+			pv_sys_close(fd);
+		}
+		less = less_free(before, 60 * size / 1024);
+	}
+	pv_expect_eq(t, "rings that failed", failed, 0);
+	pv_expect(t, "as much is free as before", !less);
+}

@@ -35,6 +35,7 @@ struct pv_splat_parser {
 	pv_splat_fn *fn;
 	void *arg;
 	struct pv_scan *scan;
+	struct pv_kinds *skips;
 	struct pv_open *open[OPEN_MAX], *spare; /* open: in the order they began in */
 	size_t nr_open, nr_busy;                /* all; those not closed */
 	struct metric metric[METRICS_MAX];
@@ -187,6 +188,7 @@ static struct pv_open *open_new(struct pv_splat_parser *p, const struct pv_line 
 		abort();
 	p->spare = NULL;
 	memset(o, 0, offsetof(struct pv_open, frame));
+	o->skips = p->skips;
 	o->start = l->start;
 	o->cpu = o->pid = o->stuck = o->time = -1;
 	o->context = "";
@@ -496,8 +498,7 @@ static void on_raw(struct pv_splat_parser *p, const char *raw, size_t len, uint6
 		struct pv_splat_match m;
 
 		p->stamped |= l.kernel && !l.xen;
-		if (!l.foreign && pv_scan_next(p->scan, l.text, 0, l.len) < l.len &&
-		    pv_splat_match(l.text, l.len, l.xen, &m))
+		if (!l.foreign && pv_scan_match(p->scan, l.text, l.len, l.xen, &m))
 			on_header(p, &m, &l);
 		else if (p->nr_busy)
 			on_body(p, &l);
@@ -602,6 +603,7 @@ struct pv_splat_parser *pv_splat_parser_new(pv_splat_fn *fn, void *arg)
 	p->fn = fn;
 	p->arg = arg;
 	p->scan = pv_scan_new();
+	p->skips = pv_kinds_new();
 	return p;
 }
 
@@ -613,5 +615,6 @@ void pv_splat_parser_free(struct pv_splat_parser *p)
 		free(p->open[i]);
 	free(p->spare);
 	pv_scan_free(p->scan);
+	pv_kinds_free(p->skips);
 	free(p);
 }

@@ -444,9 +444,30 @@ static bool reason_line(struct pv_open *o, const char *p, size_t len)
 	return true;
 }
 
+static enum pv_body by_words(struct pv_open *o, const char *p, const char *end)
+{
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		const char *words = starts[i].words;
+		enum pv_body is;
+		size_t n;
+
+		if (*p != *words)
+			continue;
+		n = strlen(words);
+		if ((size_t)(end - p) < n || memcmp(p, words, n))
+			continue;
+		is = starts[i].fn(o, p + n, end - p - n);
+		if (is != PV_BODY_NOT)
+			return is;
+	}
+	return PV_BODY_NOT;
+}
+
 enum pv_body pv_body_line(struct pv_open *o, const struct pv_line *l)
 {
 	const char *p = l->text, *end = l->text + l->len;
+	enum pv_body is;
+	bool is_frame;
 
 	while (p < end && (*p == ' ' || *p == '\t'))
 		p++;
@@ -457,18 +478,11 @@ enum pv_body pv_body_line(struct pv_open *o, const struct pv_line *l)
 	if (end - p > 5 && !memcmp(p, "rcu: ", 5) &&
 	    stuck_cpu(o, p + 5 + (p[5] == '\t'), end - p - 5 - (p[5] == '\t')))
 		return PV_BODY_YES;
-	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
-		size_t n = strlen(starts[i].words);
-
-		if (*p == *starts[i].words && (size_t)(end - p) >= n &&
-		    !memcmp(p, starts[i].words, n)) {
-			enum pv_body is = starts[i].fn(o, p + n, end - p - n);
-
-			if (is != PV_BODY_NOT)
-				return is;
-		}
-	}
-	if (pv_frame_line(o, p, end - p)) {
+	/* Most lines are frames, and no frame begins with a word of the table. */
+	is_frame = memmem(p, end - p, "+0x", 3) && pv_frame_line(o, p, end - p);
+	if (!is_frame && (is = by_words(o, p, end)) != PV_BODY_NOT)
+		return is;
+	if (is_frame || pv_frame_line(o, p, end - p)) {
 		begin_body(o);
 		return PV_BODY_YES;
 	}

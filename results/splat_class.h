@@ -91,6 +91,9 @@ struct pv_splat_match {
 bool pv_splat_pattern(const char *pattern, const char *text, size_t len, struct pv_splat_match *m);
 /* The class of a line without its printk prefix; `xen`: from the hypervisor. */
 bool pv_splat_match(const char *text, size_t len, bool xen, struct pv_splat_match *m);
+/* The same for one row. */
+bool pv_splat_match_row(const struct pv_splat_class *c, const char *text, size_t len, bool xen,
+			struct pv_splat_match *m);
 /* The capture of that type, or NULL. */
 const struct pv_capture *pv_splat_capture(const struct pv_splat_match *m, char type);
 /*

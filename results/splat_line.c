@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "results/splat_private.h"
+#include "results/text.h"
 
 static bool is_digit(char c)
 {
@@ -19,6 +20,10 @@ size_t pv_line_clean(char *dst, const char *raw, size_t len)
 {
 	size_t out = 0;
 
+	if (len <= PV_LOG_LINE && pv_text_check(raw, len) == len) {
+		memcpy(dst, raw, len);
+		return len;
+	}
 	for (size_t i = 0; i < len && out < PV_LOG_LINE; i++) {
 		unsigned char c = raw[i];
 

@@ -185,19 +185,23 @@ static bool match_anywhere(const char *words, const char *text, size_t len,
 	return false;
 }
 
+bool pv_splat_match_row(const struct pv_splat_class *c, const char *text, size_t len, bool xen,
+			struct pv_splat_match *m)
+{
+	if (xen != !!(c->flags & PV_XEN) || !len)
+		return false;
+	if (!(c->flags & PV_ANYWHERE) && *text != *c->words && *c->words != '%')
+		return false;
+	m->class = c;
+	return c->flags & PV_ANYWHERE ? match_anywhere(c->words, text, len, m)
+				      : pv_splat_pattern(c->words, text, len, m);
+}
+
 bool pv_splat_match(const char *text, size_t len, bool xen, struct pv_splat_match *m)
 {
 	for (size_t i = 0; i < pv_nr_splat_classes; i++) {
-		const struct pv_splat_class *c = &pv_splat_classes[i];
-
-		if (xen != !!(c->flags & PV_XEN))
-			continue;
-		if (c->flags & PV_ANYWHERE ? match_anywhere(c->words, text, len, m)
-					   : len && (*text == *c->words || *c->words == '%') &&
-						     pv_splat_pattern(c->words, text, len, m)) {
-			m->class = c;
+		if (pv_splat_match_row(&pv_splat_classes[i], text, len, xen, m))
 			return true;
-		}
 	}
 	return false;
 }

@@ -36,6 +36,9 @@ struct pv_scan *pv_scan_new(void);
 void pv_scan_free(struct pv_scan *s);
 /* Offset of the next place at or behind `from` where the words of a class may be; len: none. */
 size_t pv_scan_next(const struct pv_scan *s, const char *text, size_t from, size_t len);
+/* The same answer as pv_splat_match(), faster. */
+bool pv_scan_match(const struct pv_scan *s, const char *text, size_t len, bool xen,
+		   struct pv_splat_match *m);
 
 /* ---- splat.c: a splat that is being read ---- */
 
@@ -60,6 +63,7 @@ enum pv_section {
 };
 
 struct pv_open {
+	const struct pv_kinds *skips;
 	const struct pv_splat_class
 		*class;             /* NULL behind a `cut here` that no header followed yet */
 	char kind[256];             /* its title with %F and %A still in it */
@@ -97,6 +101,7 @@ struct pv_open {
 
 	/* from here on not cleared: the counts say what is there */
 	struct pv_frame frame[PV_FRAMES];
+	unsigned char kinds[PV_FRAMES]; /* pv_kinds_of(), KNOWN when asked already */
 	struct pv_register reg[PV_REGISTERS];
 	char pool[PV_SPLAT_POOL];
 	char text[PV_SPLAT_TEXT_MAX];
@@ -127,7 +132,7 @@ const char *pv_frame_find(const char *text, size_t len, size_t *n);
 
 /* ---- splat_who.c ---- */
 
-void pv_copy(char *dst, size_t size, const char *p, size_t len); /* cuts */
+void pv_copy(char *dst, size_t size, const char *p, size_t len); /* cuts, and cleans */
 long pv_number(const char *p, size_t len);                       /* decimal, 0 without digits */
 /* "comm Not tainted ..." */
 void pv_who_comm(struct pv_open *o, const char *p, size_t len);
@@ -150,7 +155,10 @@ void pv_put(char *dst, size_t size, const char *format, ...) __attribute__((form
 void pv_title_make(struct pv_open *o);
 /* A function's name without syscall wrappers and compiler suffixes. */
 size_t pv_func_clean(char *dst, size_t size, const char *func, size_t len);
-/* Is this frame of the given kinds (PV_SKIP_*)? `func` is clean. */
-bool pv_frame_skipped(const char *func, unsigned int kinds);
+struct pv_kinds;
+struct pv_kinds *pv_kinds_new(void);
+void pv_kinds_free(struct pv_kinds *s);
+/* Of which kinds (PV_SKIP_*) is a function? `func` is clean. */
+unsigned int pv_kinds_of(const struct pv_kinds *s, const char *func);
 
 #endif

@@ -3,6 +3,7 @@
  * Functions that a title passes over, by kind: they are where it was noticed, not where it comes
  * from. A `*` at the end: any function that begins so; names are those of 4.19 to 7.2.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "results/splat_private.h"
@@ -82,31 +83,78 @@ static const struct {
 };
 /* clang-format on */
 
-static bool in_list(const char *list, const char *func, size_t len)
-{
-	while (*list) {
-		size_t n = strcspn(list, " ");
-		bool open = n && list[n - 1] == '*';
+struct skip {
+	const char *name;
+	unsigned char len, kind;
+	bool open; /* any function that begins so */
+};
 
-		if (open ? len >= n - 1 && !memcmp(list, func, n - 1)
-			 : len == n && !memcmp(list, func, n))
-			return true;
-		list += n;
-		while (*list == ' ')
-			list++;
+struct pv_kinds {
+	size_t first[257]; /* of the names that begin with that byte */
+	struct skip skip[];
+};
+
+/* Calls fn for each name of the lists. */
+static void each(struct pv_kinds *s, void (*fn)(struct pv_kinds *s, const struct skip *one))
+{
+	for (size_t i = 0; i < sizeof(skips) / sizeof(skips[0]); i++) {
+		for (const char *name = skips[i].names; *name; name += strspn(name, " ")) {
+			struct skip one = {
+				.name = name, .len = strcspn(name, " "), .kind = skips[i].kind};
+
+			one.open = name[one.len - 1] == '*';
+			name += one.len;
+			one.len -= one.open;
+			fn(s, &one);
+		}
 	}
-	return false;
 }
 
-bool pv_frame_skipped(const char *func, unsigned int kinds)
+static void count(struct pv_kinds *s, const struct skip *one)
 {
+	s->first[(unsigned char)*one->name + 1]++;
+}
+
+static void put(struct pv_kinds *s, const struct skip *one)
+{
+	s->skip[s->first[(unsigned char)*one->name]++] = *one;
+}
+
+struct pv_kinds *pv_kinds_new(void)
+{
+	struct pv_kinds counts = {.first = {0}}, *s;
+
+	each(&counts, count);
+	for (size_t i = 1; i < 257; i++)
+		counts.first[i] += counts.first[i - 1];
+	s = malloc(sizeof(*s) + counts.first[256] * sizeof(s->skip[0]));
+	if (!s)
+		abort();
+	*s = counts;
+	each(s, put); /* moves each start on to its end, which is the next one's start */
+	memmove(s->first + 1, s->first, 256 * sizeof(s->first[0]));
+	s->first[0] = 0;
+	return s;
+}
+
+void pv_kinds_free(struct pv_kinds *s)
+{
+	free(s);
+}
+
+unsigned int pv_kinds_of(const struct pv_kinds *s, const char *func)
+{
+	unsigned char c = *func;
 	size_t len = strlen(func);
+	unsigned int kinds = 0;
 
 	if (!strncmp(func, "_R", 2) && (strstr(func, "begin_unwind") || strstr(func, "9panicking")))
-		return true; /* Rust's, with its mangling */
-	for (size_t i = 0; i < sizeof(skips) / sizeof(skips[0]); i++) {
-		if (skips[i].kind & (kinds | R) && in_list(skips[i].names, func, len))
-			return true;
+		return R; /* Rust's, with its mangling */
+	for (size_t i = s->first[c]; i < s->first[c + 1]; i++) {
+		const struct skip *k = &s->skip[i];
+
+		if (len >= k->len && (k->open || len == k->len) && !memcmp(func, k->name, k->len))
+			kinds |= k->kind;
 	}
-	return false;
+	return kinds;
 }

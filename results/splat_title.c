@@ -8,6 +8,7 @@
 #include "results/splat_private.h"
 
 #define FUNC_MAX 96
+#define KNOWN    128
 
 /* System calls are entered through wrappers that differ by architecture and release. */
 static const char *const wrappers[] = {
@@ -108,21 +109,27 @@ static void clean(char name[FUNC_MAX], const char *func)
 	pv_func_clean(name, FUNC_MAX, func, strlen(func));
 }
 
-static bool usable(const struct pv_frame *f, char name[FUNC_MAX], unsigned int skip, bool guesses)
+static bool usable(struct pv_open *o, size_t i, char name[FUNC_MAX], unsigned int skip,
+		   bool guesses)
 {
+	const struct pv_frame *f = &o->frame[i];
+
 	if (!f->func || f->inlined || (f->guess && !guesses) || pv_is_aside(f))
 		return false;
+	if (o->kinds[i] & KNOWN && o->kinds[i] & (skip | PV_SKIP_REPORT))
+		return false;
 	clean(name, f->func);
-	return !pv_frame_skipped(name, skip);
+	if (!(o->kinds[i] & KNOWN))
+		o->kinds[i] = KNOWN | pv_kinds_of(o->skips, name);
+	return !(o->kinds[i] & (skip | PV_SKIP_REPORT));
 }
 
 /* The first frame of the main trace from `from` on that a title may name. */
-static bool first_frame(const struct pv_open *o, size_t from, unsigned int skip,
-			char name[FUNC_MAX])
+static bool first_frame(struct pv_open *o, size_t from, unsigned int skip, char name[FUNC_MAX])
 {
 	for (int guesses = 0; guesses < 2; guesses++) {
 		for (size_t i = from; i < o->nr_frames; i++) {
-			if (usable(&o->frame[i], name, skip, guesses))
+			if (usable(o, i, name, skip, guesses))
 				return true;
 		}
 	}
@@ -178,7 +185,12 @@ static size_t below_tick(const struct pv_open *o)
 	return at < o->nr_frames ? at : 0;
 }
 
-static bool find_func(const struct pv_open *o, char name[FUNC_MAX])
+static bool skipped(const struct pv_open *o, const char *name)
+{
+	return pv_kinds_of(o->skips, name) & (o->class->skip | PV_SKIP_REPORT);
+}
+
+static bool find_func(struct pv_open *o, char name[FUNC_MAX])
 {
 	const struct pv_splat_class *c = o->class;
 
@@ -187,12 +199,12 @@ static bool find_func(const struct pv_open *o, char name[FUNC_MAX])
 		return true;
 	if (c->from == PV_FROM_LOCK && o->lock[0]) {
 		clean(name, o->lock);
-		if (!pv_frame_skipped(name, c->skip))
+		if (!skipped(o, name))
 			return true;
 	}
 	if (c->from == PV_FROM_LINE && o->func[0]) {
 		clean(name, o->func);
-		if (!pv_frame_skipped(name, c->skip))
+		if (!skipped(o, name))
 			return true;
 	}
 	if (first_frame(o, c->from == PV_FROM_STUCK ? below_tick(o) : 0, c->skip, name) ||
@@ -256,7 +268,7 @@ static void place(struct pv_open *o)
 	if (!o->at[0] || strcmp(o->at_class, o->class->name))
 		return;
 	for (size_t i = 0; i < o->nr_frames; i++) {
-		if (o->frame[i].exact && o->frame[i].func && !usable(&o->frame[i], name, 0, false))
+		if (o->frame[i].exact && o->frame[i].func && !usable(o, i, name, 0, false))
 			return;
 	}
 	for (size_t i = 0; i < sizeof(of) / sizeof(of[0]); i++) {
@@ -280,7 +292,7 @@ static void alternatives(struct pv_open *o, const char *func)
 		add_alt(o, "stall in %s", func);
 	/* The place itself, when the title names who called it. */
 	for (size_t i = 0; i < o->nr_frames && o->class->from != PV_FROM_NOTHING; i++) {
-		if (!o->frame[i].exact || !usable(&o->frame[i], name, 0, false))
+		if (!o->frame[i].exact || !usable(o, i, name, 0, false))
 			continue;
 		expand(title, sizeof(title), o, name);
 		add_alt(o, "%s", title);
@@ -300,7 +312,7 @@ static void make_key(struct pv_open *o)
 
 	o->key[0] = 0;
 	for (size_t i = 0; i < o->nr_frames && n < 5 && len < sizeof(o->key); i++) {
-		if (!usable(&o->frame[i], name, o->class->skip, false))
+		if (!usable(o, i, name, o->class->skip, false))
 			continue;
 		pv_put(o->key + len, sizeof(o->key) - len, "%s%s", n++ ? "|" : "", name);
 		len += strlen(o->key + len);
@@ -324,7 +336,10 @@ static bool has_timestamp(const char *title)
 void pv_title_make(struct pv_open *o)
 {
 	char func[FUNC_MAX];
-	bool found = find_func(o, func);
+	bool found;
+
+	memset(o->kinds, 0, o->nr_frames);
+	found = find_func(o, func);
 
 	if (o->func2[0]) { /* KCSAN: in the order of the alphabet, whoever came first */
 		char other[FUNC_MAX];

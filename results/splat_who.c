@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "results/splat_private.h"
+#include "results/text.h"
 
 void pv_copy(char *dst, size_t size, const char *p, size_t len)
 {
 	if (len >= size)
 		len = size - 1;
-	memcpy(dst, p, len);
-	dst[len] = 0;
+	pv_text_clean(dst, p, len, 0);
 }
 
 long pv_number(const char *p, size_t len)

@@ -138,6 +138,8 @@ static struct pv_sym_object *open_object(struct pv_symbols *s, struct pv_sym_fil
 		close(fd);
 		fd = -1;
 	}
+	if (fd >= 0)
+		fd = pv_sym_unpack_sections(fd, f->path, f->error, sizeof(f->error));
 	if (fd < 0)
 		return NULL;
 	f->object = pv_sym_object_new(fd, f->path, &f->info);

@@ -66,3 +66,10 @@ void pv_switch_out(void)
 		usleep(100);
 	while (pv_sys_switches() == before);
 }
+
+void pv_sleep_ms(long ms)
+{
+	struct timespec ts = {0, ms * 1000000};
+
+	nanosleep(&ts, NULL);
+}

@@ -256,7 +256,7 @@ class Soak:
         if fatal(event):
             # The guest lives on with what the oops left locked: the rest of this boot is worth nothing.
             case = {"case": event["case"], "rep": event["rep"]} if "case" in event else {}
-            self._write(Death("oops", str(event.get("title", "")), "kmsg", 0.0, 0.0).event(case))
+            self._write(Death("oops", str(event.get("title", "")), "kmsg").event(case))
             self._oops = oops_keys(event)
             self._damaged = True
 

@@ -15,10 +15,10 @@ enum {
 	ARRAY = 6,
 };
 
-#define CTL_USR	  (1ull << 16)
-#define CTL_OS	  (1ull << 17)
-#define CTL_INT	  (1ull << 20)
-#define CTL_EN	  (1ull << 22)
+#define CTL_USR   (1ull << 16)
+#define CTL_OS    (1ull << 17)
+#define CTL_INT   (1ull << 20)
+#define CTL_EN    (1ull << 22)
 #define CTL_GUEST (1ull << 40)
 #define CTL_HOST  (1ull << 41)
 
@@ -30,8 +30,8 @@ static uint64_t counter_bits(const struct pv_shape *s)
 /* APM 13.2.1: neither bit or both: host and guest; with SVM off, one of them counts nothing. */
 static unsigned int modes(const struct pv_pmu *pmu, uint64_t ctl)
 {
-	unsigned int modes = (ctl & CTL_OS ? PV_MODES_KERNEL : 0) |
-			     (ctl & CTL_USR ? PV_MODES_USER : 0);
+	unsigned int modes =
+		(ctl & CTL_OS ? PV_MODES_KERNEL : 0) | (ctl & CTL_USR ? PV_MODES_USER : 0);
 	uint64_t only = ctl & (CTL_HOST | CTL_GUEST);
 
 	if (!only || only == (CTL_HOST | CTL_GUEST))
@@ -44,9 +44,9 @@ static unsigned int modes(const struct pv_pmu *pmu, uint64_t ctl)
 void pv_amd_configure(struct pv_pmu *pmu)
 {
 	const struct pv_shape *s = pmu->shape;
-	uint64_t on = s->perfmon < 2			      ? ~0ull :
-		      pmu->global_status & PV_STATUS_FROZEN ? 0 :
-							      pmu->global_ctrl;
+	uint64_t on = s->perfmon < 2                          ? ~0ull
+		      : pmu->global_status & PV_STATUS_FROZEN ? 0
+							      : pmu->global_ctrl;
 
 	for (unsigned int i = 0; i < s->counters; i++) {
 		struct pv_counter *c = &pmu->counters[i];
@@ -144,9 +144,9 @@ enum pv_access pv_amd_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value)
 		return PV_DONE;
 	}
 	if (msr >= MSR_STATUS && msr <= MSR_STATUS_SET) {
-		*value = msr == MSR_STATUS ? pmu->global_status :
-			 msr == MSR_CTL	   ? pmu->global_ctrl :
-					     0;
+		*value = msr == MSR_STATUS ? pmu->global_status
+			 : msr == MSR_CTL  ? pmu->global_ctrl
+					   : 0;
 		return pmu->shape->perfmon >= 2 ? PV_DONE : PV_REFUSED;
 	}
 	if (!find(msr, &index, &control))

@@ -112,7 +112,8 @@ void pv_sync(struct pv_pmu *pmu)
 	if (!set)
 		return;
 	now = pv_totals(pmu);
-	PV_FOR_EACH(i, set) {
+	PV_FOR_EACH(i, set)
+	{
 		struct pv_counter *c = &pmu->counters[i];
 		uint64_t mask = pv_width_mask(pmu, i);
 
@@ -148,7 +149,8 @@ void pv_arm(struct pv_pmu *pmu)
 	if (!set || cs->halted)
 		return;
 	now = pv_totals(pmu);
-	PV_FOR_EACH(i, set) {
+	PV_FOR_EACH(i, set)
+	{
 		struct pv_counter *c = &pmu->counters[i];
 		uint64_t n;
 

@@ -51,20 +51,19 @@ enum {
 static const struct {
 	uint32_t first, last;
 } absent[] = {
-	{0x40, 0x47},     /* LBR_FROM and _TO of the Core 2 */
-	{0x60, 0x67},
-	{0x1a6, 0x1a7},   /* OFFCORE_RSP */
-	{0x1c8, 0x1c9},   /* LBR_SELECT, LBR_TOS */
-	{0x3f1, 0x3f2},   /* PEBS_ENABLE, PEBS_DATA_CFG */
-	{0x3f6, 0x3f7},   /* PEBS_LD_LAT, PEBS_FRONTEND */
-	{0x600, 0x600},   /* DS_AREA */
-	{0x680, 0x69f},   /* LBR_FROM */
-	{0x6c0, 0x6df},   /* LBR_TO */
-	{0xdc0, 0xddf},   /* LBR_INFO */
-	{0x1200, 0x121f}, /* ARCH_LBR_INFO */
-	{0x14ce, 0x14cf}, /* ARCH_LBR_CTL, ARCH_LBR_DEPTH */
-	{0x1500, 0x151f}, /* ARCH_LBR_FROM */
-	{0x1600, 0x161f}, /* ARCH_LBR_TO */
+	{0x40, 0x47},                     /* LBR_FROM and _TO of the Core 2 */
+	{0x60, 0x67},     {0x1a6, 0x1a7}, /* OFFCORE_RSP */
+	{0x1c8, 0x1c9},                   /* LBR_SELECT, LBR_TOS */
+	{0x3f1, 0x3f2},                   /* PEBS_ENABLE, PEBS_DATA_CFG */
+	{0x3f6, 0x3f7},                   /* PEBS_LD_LAT, PEBS_FRONTEND */
+	{0x600, 0x600},                   /* DS_AREA */
+	{0x680, 0x69f},                   /* LBR_FROM */
+	{0x6c0, 0x6df},                   /* LBR_TO */
+	{0xdc0, 0xddf},                   /* LBR_INFO */
+	{0x1200, 0x121f},                 /* ARCH_LBR_INFO */
+	{0x14ce, 0x14cf},                 /* ARCH_LBR_CTL, ARCH_LBR_DEPTH */
+	{0x1500, 0x151f},                 /* ARCH_LBR_FROM */
+	{0x1600, 0x161f},                 /* ARCH_LBR_TO */
 };
 
 static bool in_array(uint32_t msr, uint32_t first, unsigned int n)

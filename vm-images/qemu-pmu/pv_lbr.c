@@ -23,9 +23,9 @@ enum {
 
 /* LBR_SELECT: all but the last leave branches out. */
 #define SELECT_NOT_KERNEL (1u << 0)
-#define SELECT_NOT_USER	  (1u << 1)
+#define SELECT_NOT_USER   (1u << 1)
 #define SELECT_CALL_STACK (1u << 9)
-#define SELECT_VALID	  0x3ffu
+#define SELECT_VALID      0x3ffu
 
 /* ARCH_LBR_CTL: all take branches in. */
 #define CTL_ENABLE     (1u << 0)
@@ -37,8 +37,8 @@ enum {
 #define INFO_MISPREDICT (1ull << 63)
 #define INFO_TYPE_SHIFT 56
 
-#define CALLS	  (PV_BR_CALL | PV_BR_CALL_IND)
-#define PREDICTED (PV_BR_TAKEN | PV_BR_NOT_TAKEN | PV_BR_CALL_IND | PV_BR_RET | PV_BR_JMP_IND)
+#define CALLS           (PV_BR_CALL | PV_BR_CALL_IND)
+#define PREDICTED       (PV_BR_TAKEN | PV_BR_NOT_TAKEN | PV_BR_CALL_IND | PV_BR_RET | PV_BR_JMP_IND)
 #define MISPREDICT_EACH 32 /* the descriptors' rule for mispredicted branches */
 
 /* By the number of the bit of enum pv_branch: its bits in the two select registers, its type in
@@ -47,9 +47,11 @@ static const struct {
 	uint32_t select, ctl;
 	uint8_t type;
 } kinds[PV_NR_BRANCHES] = {
-	{1 << 2, 1 << 16, 0}, {0, 0, 0},	    {1 << 3, 1 << 19, 4},
-	{1 << 4, 1 << 20, 3}, {1 << 5, 1 << 21, 5}, {1 << 6, 1 << 18, 1},
-	{1 << 7, 1 << 17, 2}, {1 << 8, 1 << 22, 8}, {1 << 8, 1 << 22, 8},
+	{1 << 2, 1 << 16, 0}, {0, 0, 0},
+	{1 << 3, 1 << 19, 4}, {1 << 4, 1 << 20, 3},
+	{1 << 5, 1 << 21, 5}, {1 << 6, 1 << 18, 1},
+	{1 << 7, 1 << 17, 2}, {1 << 8, 1 << 22, 8},
+	{1 << 8, 1 << 22, 8},
 };
 
 bool pv_lbr_on(const struct pv_pmu *pmu)
@@ -128,8 +130,9 @@ static uint64_t *field(struct pv_pmu *pmu, uint32_t msr)
 		if (n >= s->lbr_depth)
 			continue;
 		if (s->lbr_arch) /* number 0 is the youngest; above the chosen depth none is */
-			record = &lbr->records[n < lbr->depth ? (lbr->top + lbr->depth - n) % lbr->depth :
-								n];
+			record = &lbr->records[n < lbr->depth
+						       ? (lbr->top + lbr->depth - n) % lbr->depth
+						       : n];
 		else
 			record = &lbr->records[n];
 		return i == 0 ? &record->from : i == 1 ? &record->to : &record->info;

@@ -6,13 +6,13 @@
 #include "sysemu/cpu-timers.h"
 #include "tcg/helper-tcg.h"
 
-#define CPUID_PERFMON	   0xa
-#define CPUID_ARCH_LBR	   0x1c
+#define CPUID_PERFMON      0xa
+#define CPUID_ARCH_LBR     0x1c
 #define CPUID_PERFMON_V2   0x80000022
-#define ANY_THREAD_GONE	   (1u << 15)
+#define ANY_THREAD_GONE    (1u << 15)
 #define FIXED_WIDTH_SHIFT  5
 #define SELECT_CMASK_SHIFT 24
-#define SELECT_INV	   (1ull << 23)
+#define SELECT_INV         (1ull << 23)
 
 static const struct pv_shape *find_shape(const char *name, Error **errp)
 {
@@ -193,8 +193,8 @@ bool pv_pmu_wrmsr(CPUX86State *env, uint32_t msr, uint64_t value, uintptr_t ra)
 		note(pmu, "w", msr, value, done);
 	} else {
 		pv_sync(pmu);
-		done = pmu->shape->amd ? pv_amd_write(pmu, msr, value) :
-					 pv_intel_write(pmu, msr, value);
+		done = pmu->shape->amd ? pv_amd_write(pmu, msr, value)
+				       : pv_intel_write(pmu, msr, value);
 		note(pmu, "w", msr, value, done);
 		if (done == PV_DONE)
 			pv_reconfigure(pmu);
@@ -217,8 +217,8 @@ bool pv_pmu_rdmsr(CPUX86State *env, uint32_t msr, uint64_t *value, uintptr_t ra)
 		*value = pmu->storage[plain - pmu->shape->msrs];
 	} else {
 		pv_sync(pmu);
-		done = pmu->shape->amd ? pv_amd_read(pmu, msr, value) :
-					 pv_intel_read(pmu, msr, value);
+		done = pmu->shape->amd ? pv_amd_read(pmu, msr, value)
+				       : pv_intel_read(pmu, msr, value);
 	}
 	note(pmu, "r", msr, *value, done);
 	if (done == PV_REFUSED)
@@ -236,8 +236,8 @@ bool pv_pmu_rdpmc(CPUX86State *env, uintptr_t ra)
 	if (!pmu)
 		return false;
 	pv_sync(pmu);
-	done = pmu->shape->amd ? pv_amd_rdpmc(pmu, index, &value) :
-				 pv_intel_rdpmc(pmu, index, &value);
+	done = pmu->shape->amd ? pv_amd_rdpmc(pmu, index, &value)
+			       : pv_intel_rdpmc(pmu, index, &value);
 	note(pmu, "p", index, value, done);
 	if (done == PV_REFUSED)
 		raise_exception_err_ra(env, EXCP0D_GPF, 0, ra);

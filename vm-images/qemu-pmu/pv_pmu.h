@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The PMU model's own parts. Comments cite the SDM (Intel, volume 3) and the APM (AMD, volume 2). */
+/* The PMU model's own parts. Comments cite the SDM (Intel, volume 3) and the APM (AMD, volume 2).
+ */
 #ifndef PV_PMU_H
 #define PV_PMU_H
 
@@ -24,9 +25,9 @@
 enum pv_mode { PV_MODE_KERNEL, PV_MODE_USER, PV_MODE_GUEST_KERNEL, PV_MODE_GUEST_USER };
 
 #define PV_MODES_KERNEL (1 << PV_MODE_KERNEL | 1 << PV_MODE_GUEST_KERNEL)
-#define PV_MODES_USER	(1 << PV_MODE_USER | 1 << PV_MODE_GUEST_USER)
-#define PV_MODES_HOST	(1 << PV_MODE_KERNEL | 1 << PV_MODE_USER)
-#define PV_MODES_GUEST	(1 << PV_MODE_GUEST_KERNEL | 1 << PV_MODE_GUEST_USER)
+#define PV_MODES_USER   (1 << PV_MODE_USER | 1 << PV_MODE_GUEST_USER)
+#define PV_MODES_HOST   (1 << PV_MODE_KERNEL | 1 << PV_MODE_USER)
+#define PV_MODES_GUEST  (1 << PV_MODE_GUEST_KERNEL | 1 << PV_MODE_GUEST_USER)
 
 struct pv_counter {
 	uint64_t value;
@@ -107,7 +108,7 @@ enum pv_access pv_amd_rdpmc(struct pv_pmu *pmu, uint32_t index, uint64_t *value)
 void pv_amd_configure(struct pv_pmu *pmu);
 
 /* For each set bit of `set`, which it uses up. */
-#define PV_FOR_EACH(i, set) for (unsigned int i; (set) && (i = ctz64(set), true); (set) &= (set) - 1)
+#define PV_FOR_EACH(i, set) for (unsigned int i; (set) && (i = ctz64(set), true); (set) &= (set)-1)
 
 /* What an event select register counts by its event, mask and comparison fields. */
 const struct pv_source *pv_source_of(const struct pv_shape *shape, uint64_t select);

@@ -41,16 +41,16 @@ struct pv_msr {
 struct pv_shape {
 	const char *name;
 	bool amd;
-	uint32_t signature; /* CPUID 1 EAX */
+	uint32_t signature;   /* CPUID 1 EAX */
 	unsigned int perfmon; /* CPUID 0xA EAX version; AMD: 1, with PerfMonV2: 2 */
 	unsigned int counters, fixed, width;
-	uint64_t capabilities;     /* PERF_CAPABILITIES */
-	uint64_t select_reserved;  /* Intel: #GP; AMD: read as 0 */
-	uint64_t select_mask;      /* the bits that choose the event */
+	uint64_t capabilities;    /* PERF_CAPABILITIES */
+	uint64_t select_reserved; /* Intel: #GP; AMD: read as 0 */
+	uint64_t select_mask;     /* the bits that choose the event */
 	uint64_t debugctl_valid;
-	unsigned int arch_events;  /* how many of CPUID 0xA EBX are there */
-	uint64_t metrics;          /* PERF_METRICS */
-	unsigned int lbr_depth;    /* 0: none */
+	unsigned int arch_events; /* how many of CPUID 0xA EBX are there */
+	uint64_t metrics;         /* PERF_METRICS */
+	unsigned int lbr_depth;   /* 0: none */
 	bool lbr_arch;
 	const struct pv_source *fixed_sources;
 	const struct pv_event *events;

@@ -7,6 +7,7 @@
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/timekeeping.h>
 #include <linux/smp.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/sched/types.h>
@@ -16,8 +17,10 @@
 
 static void busy(int ms)
 {
-	while (ms--)
-		mdelay(1);
+	u64 end = ktime_get_mono_fast_ns() + ms * 1000000ull;
+
+	while (ktime_get_mono_fast_ns() < end)
+		cpu_relax();
 }
 
 static int hold_cpu(void *unused)
@@ -68,8 +71,17 @@ static void hard_lockup(void)
 	msleep(LONG_MS + 1000);
 }
 
+static int wait_for_rcu(void *unused)
+{
+	synchronize_rcu();
+	return 0;
+}
+
 static void rcu_stall_self(void)
 {
+	/* Without someone who waits for it nothing is stalled. */
+	kthread_run(wait_for_rcu, NULL, "pv_waiter");
+	msleep(100);
 	preempt_disable();
 	busy(LONG_MS);
 	preempt_enable();
