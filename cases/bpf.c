@@ -141,7 +141,7 @@ PV_CASE(bpf, inherited, .each = "event[exact]", .pmu = "sw tracepoint", .needs =
 	pv_wait(t, pv_fork(t, work_alone, &n));
 	pv_disable(t, ev);
 	runs = pv_bpf_slot(t, map, 0);
-	samples = drain(t, ev);
+	samples = pv_ring_samples(t, ev);
 	/* A child's birth and end have faults of their own. */
 	pv_expect_in(t, "runs of the program", runs, due, UINT64_MAX);
 	pv_expect_eq(t, "samples kept back", samples, 0);
@@ -149,7 +149,7 @@ PV_CASE(bpf, inherited, .each = "event[exact]", .pmu = "sw tracepoint", .needs =
 	pv_enable(t, ev);
 	pv_wait(t, pv_fork(t, work_alone, &n));
 	pv_disable(t, ev);
-	samples = drain(t, ev);
+	samples = pv_ring_samples(t, ev);
 	pv_expect_eq(t, "samples let through", samples, pv_bpf_slot(t, map, 0) - runs);
 }
 
