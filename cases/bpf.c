@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* BPF programs on events: when they run, what they say about the sample, what they may read. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -42,14 +43,20 @@ static void answer(struct pv_test *t, int map, uint64_t value)
 		pv_error(t, PV_BROKEN_SETUP, "slot of a BPF array");
 }
 
-static uint64_t drain(struct pv_test *t, struct pv_ev *ev)
+/* -ENOENT when no program has that number any more; they go behind a grace period. */
+static long gone(uint32_t id)
 {
-	static struct pv_record rec;
-	uint64_t n = 0;
+	union bpf_attr attr = {.prog_id = id};
+	long fd = 0;
 
-	while (pv_ring_next(t, ev, &rec))
-		n += rec.header.type == PERF_RECORD_SAMPLE;
-	return n;
+	for (int i = 0; i < 200 && fd >= 0; i++) {
+		fd = syscall(SYS_bpf, BPF_PROG_GET_FD_BY_ID, &attr, sizeof(attr));
+		if (fd < 0)
+			return -errno;
+		close(fd);
+		usleep(10000);
+	}
+	return 0;
 }
 
 PV_CASE(bpf, verdict, .each = "event[exact]", .pmu = "sw tracepoint kprobe uprobe", .needs = "root",
@@ -62,9 +69,11 @@ PV_CASE(bpf, verdict, .each = "event[exact]", .pmu = "sw tracepoint kprobe uprob
 	int map = pv_bpf_map(t, BPF_MAP_TYPE_ARRAY, 4, 8, 2), prog;
 	const struct bpf_insn insns[] = COUNT_AND_ANSWER(map);
 	uint64_t n = 20 * e->per, runs = 0, counted = 0;
+	uint32_t id;
 	struct pv_ev *ev;
 
 	prog = pv_bpf_load(t, type_for(e), insns);
+	id = pv_bpf_id(t, prog);
 	attr.sample_period = 1;
 	attr.sample_type = PERF_SAMPLE_TID;
 	ev = pv_open(t, &attr, 0, -1, NULL, 0);
@@ -79,7 +88,7 @@ PV_CASE(bpf, verdict, .each = "event[exact]", .pmu = "sw tracepoint kprobe uprob
 		pv_work(t, 20);
 		pv_disable(t, ev);
 		runs = pv_bpf_slot(t, map, 0);
-		samples = drain(t, ev);
+		samples = pv_ring_samples(t, ev);
 		counted = pv_value(t, ev) - counted;
 		pv_expect_eq(t, "runs of the program", runs - had, n);
 		pv_expect_eq(t, say ? "samples let through" : "samples kept back", samples,
@@ -98,6 +107,50 @@ PV_CASE(bpf, verdict, .each = "event[exact]", .pmu = "sw tracepoint kprobe uprob
 	pv_close(t, ev);
 	pv_work(t, 20);
 	pv_expect_eq(t, "runs when the event is closed", pv_bpf_slot(t, map, 0), runs);
+	pv_expect_errno(t, "the program afterwards", gone(id), -ENOENT);
+}
+
+static void work_alone(struct pv_test *t, void *arg)
+{
+	uint64_t *n = arg;
+
+	pv_work(t, *n);
+}
+
+PV_CASE(bpf, inherited, .each = "event[exact]", .pmu = "sw tracepoint", .needs = "root",
+	.proof = "kernel",
+	.about = "an event's program runs for what a child does, too, and keeps it from the ring")
+{
+	const struct pv_event_desc *e = pv_event(t);
+	struct perf_event_attr attr = pv_attr(t, e);
+	int map = pv_bpf_map(t, BPF_MAP_TYPE_ARRAY, 4, 8, 2), prog;
+	const struct bpf_insn insns[] = COUNT_AND_ANSWER(map);
+	uint64_t n = 20, due = n * e->per, runs, samples;
+	struct pv_ev *ev;
+
+	prog = pv_bpf_load(t, type_for(e), insns);
+	attr.sample_period = 1;
+	attr.sample_type = PERF_SAMPLE_TID;
+	attr.inherit = 1;
+	ev = pv_open(t, &attr, 0, pv_cpu(t), NULL, 0);
+	pv_tell_apart(t, 0);
+	pv_ring_map(t, ev, 16);
+	pv_expect_errno(t, "attach", pv_ioctl(ev, PERF_EVENT_IOC_SET_BPF, prog), 0);
+	answer(t, map, 0);
+	pv_enable(t, ev);
+	pv_wait(t, pv_fork(t, work_alone, &n));
+	pv_disable(t, ev);
+	runs = pv_bpf_slot(t, map, 0);
+	samples = pv_ring_samples(t, ev);
+	/* A child's birth and end have faults of their own. */
+	pv_expect_in(t, "runs of the program", runs, due, UINT64_MAX);
+	pv_expect_eq(t, "samples kept back", samples, 0);
+	answer(t, map, 1);
+	pv_enable(t, ev);
+	pv_wait(t, pv_fork(t, work_alone, &n));
+	pv_disable(t, ev);
+	samples = pv_ring_samples(t, ev);
+	pv_expect_eq(t, "samples let through", samples, pv_bpf_slot(t, map, 0) - runs);
 }
 
 PV_CASE(bpf, wrong_type, .each = "event[exact]", .pmu = "sw tracepoint kprobe uprobe breakpoint",
@@ -131,8 +184,7 @@ PV_CASE(bpf, query, .pmu = "tracepoint", .arch = "x86_64 arm64", .needs = "root 
 	.proof = "kernel",
 	.about = "QUERY_BPF names the programs of a tracepoint in their order, and their number")
 {
-	struct perf_event_attr attr =
-		pv_attr(t, pv_find_event(t, "tracepoint", "sys_enter_getsid"));
+	struct perf_event_attr attr = pv_bpf_getsid(t);
 	const struct bpf_insn insns[] = {PV_MOVI(0, 1), PV_EXIT()};
 	uint64_t words[8];
 	struct perf_event_query_bpf *q = (struct perf_event_query_bpf *)words;
@@ -188,8 +240,7 @@ PV_CASE(bpf, context, .pmu = "tracepoint", .arch = "x86_64 arm64", .needs = "roo
 	.proof = "kernel",
 	.about = "a tracepoint's program sees the fields of the call, and may not read beyond them")
 {
-	struct perf_event_attr attr =
-		pv_attr(t, pv_find_event(t, "tracepoint", "sys_enter_getsid"));
+	struct perf_event_attr attr = pv_bpf_getsid(t);
 	int map = pv_bpf_map(t, BPF_MAP_TYPE_ARRAY, 4, 8, 2), prog;
 	/* slot 0: the sum of argument 0 (at 16), slot 1 unused */
 	const struct bpf_insn insns[] = {
@@ -232,8 +283,7 @@ PV_CASE(bpf, cookie, .pmu = "tracepoint", .arch = "x86_64 arm64", .needs = "root
 	.proof = "kernel",
 	.about = "each link's program reads its own cookie, and stops with its link")
 {
-	struct perf_event_attr attr =
-		pv_attr(t, pv_find_event(t, "tracepoint", "sys_enter_getsid"));
+	struct perf_event_attr attr = pv_bpf_getsid(t);
 	int map = pv_bpf_map(t, BPF_MAP_TYPE_ARRAY, 4, 8, 2), prog;
 	const struct bpf_insn insns[] = {
 		PV_CALL(BPF_FUNC_get_attach_cookie),

@@ -3,6 +3,7 @@
 #include <linux/hw_breakpoint.h>
 #include <string.h>
 
+#include "cases/lib/probes.h"
 #include "cases/lib/sys.h"
 #include "cases/pv.h"
 
@@ -215,23 +216,11 @@ PV_CASE(breakpoint, slots, .each = "event[exact]", .pmu = "breakpoint",
 	}
 }
 
-static struct perf_event_attr watch_attr(uint32_t type, void *addr, unsigned int len)
-{
-	return (struct perf_event_attr){
-		.type = PERF_TYPE_BREAKPOINT,
-		.size = sizeof(struct perf_event_attr),
-		.disabled = 1,
-		.bp_type = type,
-		.bp_addr = (uintptr_t)addr,
-		.bp_len = len,
-	};
-}
-
 static int open_exec_beside_full_data(struct pv_test *t)
 {
-	struct perf_event_attr data = watch_attr(HW_BREAKPOINT_W, place(), 4);
+	struct perf_event_attr data = pv_bp_attr(HW_BREAKPOINT_W, place(), 4);
 	struct perf_event_attr exec =
-		watch_attr(HW_BREAKPOINT_X, (void *)(uintptr_t)pv_probe_target, sizeof(long));
+		pv_bp_attr(HW_BREAKPOINT_X, (void *)(uintptr_t)pv_probe_target, sizeof(long));
 	int fds[MAX_SLOTS], err;
 
 	pv_expect_in(t, "data slots", fill(t, &data, fds, &err), 1, MAX_SLOTS - 1);
@@ -255,7 +244,7 @@ PV_CASE(breakpoint, slots_apart, .pmu = "breakpoint", .arch = "arm64 arm", .need
 /* Must be refused with `err`, and must not keep the slot that was taken for it. */
 static void expect_refused(struct pv_test *t, const struct perf_event_attr *attr, int err)
 {
-	struct perf_event_attr good = watch_attr(HW_BREAKPOINT_W, place(), 4);
+	struct perf_event_attr good = pv_bp_attr(HW_BREAKPOINT_W, place(), 4);
 	unsigned int slots = count_slots(t, &good);
 
 	pv_expect_in(t, "slots before", slots, 1, MAX_SLOTS - 1);
@@ -294,7 +283,7 @@ static struct perf_event_attr bad_attr(struct pv_test *t)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (!strcmp(bad[i].word, pv_word(t)))
-			return watch_attr(bad[i].type, place() + bad[i].offset, bad[i].len);
+			return pv_bp_attr(bad[i].type, place() + bad[i].offset, bad[i].len);
 	}
 	pv_error(t, PV_BROKEN_SETUP, "no breakpoint called %s", pv_word(t));
 }
@@ -324,7 +313,7 @@ PV_CASE(breakpoint, kernel_address, .pmu = "breakpoint", .needs = "watchpoints",
 	.about = "a kernel address with exclude_kernel is refused with EINVAL and keeps no slot")
 {
 	/* the last page of the address space: kernel's on every ISA; hw_breakpoint_parse() */
-	struct perf_event_attr attr = watch_attr(HW_BREAKPOINT_W, (void *)-4096L, 4);
+	struct perf_event_attr attr = pv_bp_attr(HW_BREAKPOINT_W, (void *)-4096L, 4);
 
 	attr.exclude_kernel = 1;
 	expect_refused(t, &attr, -EINVAL);
@@ -335,7 +324,7 @@ PV_CASE(breakpoint, late_refusal, .pmu = "breakpoint", .arch = "x86_64 arm64",
 	.about =
 		"an open that fails behind the breakpoint's own set-up gives its slot back exactly once")
 {
-	struct perf_event_attr attr = watch_attr(HW_BREAKPOINT_W, place(), 4);
+	struct perf_event_attr attr = pv_bp_attr(HW_BREAKPOINT_W, place(), 4);
 
 	/*
 	 * Extended registers (x86 bits 32-63, arm64 bit 46) are refused after the PMU's own

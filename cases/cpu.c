@@ -141,13 +141,6 @@ PV_CASE(cpu, migrate, .each = "event[exact] n[1,20]", .needs = "cpus2", .proof =
 	pv_expect_eq(t, "wrong counts on the way", wrong, 0);
 }
 
-static void sleep_ms(long ms)
-{
-	struct timespec ts = {0, ms * 1000000};
-
-	nanosleep(&ts, NULL);
-}
-
 PV_CASE(cpu, remote, .each = "event[live time] mode[cpu]", .needs = "root cpus2", .proof = "kernel",
 	.about =
 		"a read of a running event of another CPU gives what it has counted up to the read")
@@ -161,7 +154,7 @@ PV_CASE(cpu, remote, .each = "event[live time] mode[cpu]", .needs = "root cpus2"
 	o1 = pv_sys_walltime();
 	one = pv_read(t, ev);
 	i1 = pv_sys_walltime();
-	sleep_ms(25);
+	pv_sleep_ms(25);
 	i2 = pv_sys_walltime();
 	two = pv_read(t, ev);
 	o2 = pv_sys_walltime();
@@ -258,7 +251,7 @@ PV_CASE(cpu, hotplug, .pmu = "tracepoint", .each = "event[exact syscall]",
 		pv_error(t, PV_BROKEN_SETUP, "the child went away");
 	pv_wait(t, child);
 	pv_expect_eq(t, "count of the task", pv_read(t, task).value, 12);
-	sleep_ms(3);
+	pv_sleep_ms(3);
 	after = pv_read(t, wide);
 	pv_expect_eq(t, "count since the CPU went", after.value - before.value, 0);
 	pv_expect(t, "time enabled stands", after.enabled == before.enabled);

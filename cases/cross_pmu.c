@@ -6,8 +6,8 @@
  */
 #define _GNU_SOURCE
 #include <string.h>
-#include <time.h>
 
+#include "arch/isa.h"
 #include "cases/lib/sys.h"
 #include "cases/lib/test.h"
 #include "cases/pv.h"
@@ -27,16 +27,6 @@ static const struct {
 	{"pmuv3", "cpu_cycles", 0, false},
 	{"hw", "cycles", 0, false},
 };
-/* A case of the family perf is for every ISA; events are for this one. */
-#if defined(__x86_64__)
-#define MACHINE PV_ARCH_X86_64
-#elif defined(__aarch64__)
-#define MACHINE PV_ARCH_ARM64
-#elif defined(__i386__)
-#define MACHINE PV_ARCH_I386
-#else
-#define MACHINE PV_ARCH_ARM
-#endif
 #define NR (sizeof(kinds) / sizeof(kinds[0]))
 
 /* The event of this machine's descriptor, or NULL: its PMU is not there. */
@@ -48,11 +38,11 @@ static const struct pv_event_desc *there(size_t kind)
 		const struct pv_pmu *p = &pv_pmus[i];
 
 		if (strcmp(p->family, kinds[kind].family) || !p->is_default ||
-		    !(p->arch & MACHINE) || pv_pmu_probe(p, why, sizeof(why)))
+		    !(p->arch & PV_ISA_MACHINE) || pv_pmu_probe(p, why, sizeof(why)))
 			continue;
 		for (size_t k = 0; k < p->nr_events; k++) {
 			if (!strcmp(p->events[k].name, kinds[kind].event) &&
-			    p->events[k].arch & MACHINE)
+			    p->events[k].arch & PV_ISA_MACHINE)
 				return &p->events[k];
 		}
 	}
@@ -63,7 +53,6 @@ static const struct pv_event_desc *there(size_t kind)
 static void work_all(struct pv_test *t, void *arg)
 {
 	const struct pv_event_desc *const *e = arg;
-	struct timespec ts = {0, 100000};
 
 	for (size_t i = 0; i < NR; i++) {
 		if (e[i] && kinds[i].exact && strcmp(kinds[i].family, "kprobe"))
@@ -72,7 +61,7 @@ static void work_all(struct pv_test *t, void *arg)
 	if (!e[2] && e[3])
 		pv_work_event(t, e[3], kinds[3].units);
 	pv_sys_work(PV_WORK_LOOP, 100000, NULL, 0);
-	nanosleep(&ts, NULL); /* a context switch */
+	pv_switch_out();
 }
 
 struct target {

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "arch/isa.h"
 #include "cases/lib/probes.h"
 #include "cases/lib/sys.h"
 
@@ -99,19 +100,13 @@ PV_CASE(kprobe, shared, .pmu = "kprobe", .each = "event[entry]", .needs = "root"
 		pv_expect_eq(t, "count with two closed", pv_grown(t, ev[i], &last[i]), 7);
 }
 
-/* A function that no probe may stand in. */
-#ifdef __aarch64__
-#define FORBIDDEN "el1h_64_sync_handler"
-#else
-#define FORBIDDEN "exc_page_fault"
-#endif
-
 PV_CASE(kprobe, refused, .pmu = "kprobe", .each = "event[entry]", .needs = "root",
 	.proof = "kernel",
 	.about = "a place that is none is refused with its errno, and leaves nothing behind")
 {
 	struct perf_event_attr good = probe(t, false), bad;
 	uint64_t addr = pv_kfunc_address(t, pv_event(t));
+	static char name[1024];
 	struct pv_ev *ev;
 
 	bad = good;
@@ -119,7 +114,10 @@ PV_CASE(kprobe, refused, .pmu = "kprobe", .each = "event[entry]", .needs = "root
 	pv_expect_errno(t, "no such function", pv_outcome(t, &bad, 0, -1, -1, 0), -ENOENT);
 	bad.kprobe_func = 8;
 	pv_expect_errno(t, "an unreadable name", pv_outcome(t, &bad, 0, -1, -1, 0), -EFAULT);
-	bad.kprobe_func = (uintptr_t)FORBIDDEN;
+	memset(name, 'x', sizeof(name) - 1);
+	bad.kprobe_func = (uintptr_t)name;
+	pv_expect_errno(t, "a name longer than any", pv_outcome(t, &bad, 0, -1, -1, 0), -E2BIG);
+	bad.kprobe_func = (uintptr_t)PV_ISA_NO_KPROBE;
 	pv_expect_errno(t, "a function on the black list", pv_outcome(t, &bad, 0, -1, -1, 0),
 			-EINVAL);
 	bad.kprobe_func = 0;
@@ -138,6 +136,12 @@ PV_CASE(kprobe, refused, .pmu = "kprobe", .each = "event[entry]", .needs = "root
 	pv_enable(t, ev);
 	calls(3);
 	pv_expect_eq(t, "count of a good one afterwards", pv_value(t, ev), 3);
+	/* An empty name is none. */
+	good.kprobe_func = (uintptr_t) "";
+	ev = pv_open(t, &good, 0, -1, NULL, 0);
+	pv_enable(t, ev);
+	calls(4);
+	pv_expect_eq(t, "count of one by address with an empty name", pv_value(t, ev), 4);
 }
 
 /* A debugfs of this process's own, where nobody has mounted one. */

@@ -24,16 +24,6 @@ static uint64_t run(struct pv_test *t, struct pv_ev *ev, uint64_t units)
 	return pv_read(t, ev).value;
 }
 
-static uint64_t take_samples(struct pv_test *t, struct pv_ev *ev)
-{
-	static struct pv_record rec;
-	uint64_t samples = 0;
-
-	while (pv_ring_next(t, ev, &rec))
-		samples += rec.header.type == PERF_RECORD_SAMPLE;
-	return samples;
-}
-
 static uint64_t value_of(struct pv_test *t, struct pv_ev *ev)
 {
 	return pv_read(t, ev).value;
@@ -91,7 +81,7 @@ PV_CASE(overflow, signal_per_sample, .each = "event[samples time]",
 	for (int i = 0; i < 1000 && signals->count < 5; i++)
 		pv_work(t, period / 1000);
 	pv_disable(t, ev);
-	samples = take_samples(t, ev);
+	samples = pv_ring_samples(t, ev);
 	pv_expect(t, "five signals or more", signals->count >= 5);
 	/* A late timer interrupt takes two samples at once, and signals both as one. */
 	pv_expect(t, "a sample for every signal", samples >= (uint64_t)signals->count);
@@ -206,7 +196,7 @@ PV_CASE(overflow, poll, .each = "event[samples exact] n[1,3]",
 	pv_expect_eq(t, "rounds that woke too early", early, 0);
 	pv_expect_eq(t, "rounds that woke", awake, 3);
 	pv_expect_eq(t, "rounds that woke twice", again, 0);
-	pv_expect_eq(t, "samples", take_samples(t, ev), 3 * wakeup);
+	pv_expect_eq(t, "samples", pv_ring_samples(t, ev), 3 * wakeup);
 }
 
 static void work_units(struct pv_test *t, void *arg)
@@ -230,7 +220,7 @@ PV_CASE(overflow, hup, .each = "event[samples exact]",
 	pv_go(t, child);
 	pv_wait(t, child);
 	pv_expect_eq(t, "POLLHUP after its end", !!(pv_poll(ev, 0) & POLLHUP), 1);
-	pv_expect_in(t, "samples", take_samples(t, ev), units * pv_event(t)->per, UINT64_MAX);
+	pv_expect_in(t, "samples", pv_ring_samples(t, ev), units * pv_event(t)->per, UINT64_MAX);
 }
 
 #define NEVER (1ull << 62)
@@ -244,12 +234,13 @@ PV_CASE(overflow, period, .each = "event[samples exact]",
 	pv_ring_map(t, ev, 2);
 	before = run(t, ev, 7);
 	pv_expect_in(t, "count with a period out of reach", before, 7, UINT64_MAX);
-	pv_expect_eq(t, "samples with a period out of reach", take_samples(t, ev), 0);
+	pv_expect_eq(t, "samples with a period out of reach", pv_ring_samples(t, ev), 0);
 
 	pv_expect_errno(t, "set period, standing",
 			pv_ioctl(ev, PERF_EVENT_IOC_PERIOD, (long)&period), 0);
 	count = run(t, ev, 10);
-	pv_expect_eq(t, "samples after it stood", take_samples(t, ev), (count - before) / period);
+	pv_expect_eq(t, "samples after it stood", pv_ring_samples(t, ev),
+		     (count - before) / period);
 
 	pv_enable(t, ev);
 	before = value_of(t, ev);
@@ -258,7 +249,7 @@ PV_CASE(overflow, period, .each = "event[samples exact]",
 			pv_ioctl(ev, PERF_EVENT_IOC_PERIOD, (long)&period), 0);
 	pv_work(t, 10);
 	pv_disable(t, ev);
-	samples = take_samples(t, ev);
+	samples = pv_ring_samples(t, ev);
 	pv_expect_in(t, "count while running", value_of(t, ev) - before, 10, UINT64_MAX);
 	pv_expect_eq(t, "samples while running", samples, value_of(t, ev) - before);
 }
@@ -287,7 +278,7 @@ PV_CASE(overflow, period_counter, .each = "event[samples live !exact !time]",
 	due = (value_of(t, ev) - before) / period;
 	pv_expect_in(t, "periods counted", due, 5, UINT64_MAX);
 	/* The ioctl lies between the two reads; an overflow at the very end may be left behind. */
-	samples = take_samples(t, ev);
+	samples = pv_ring_samples(t, ev);
 	pv_expect(t, "samples for all periods after the ioctl",
 		  samples + 1 >= (value_of(t, ev) - at) / period);
 	pv_expect(t, "no sample without a period", samples <= due);
@@ -309,7 +300,7 @@ PV_CASE(overflow, period_refused, .each = "event[samples exact]",
 			pv_ioctl(counting, PERF_EVENT_IOC_PERIOD, (long)&one), -EINVAL);
 	count = run(t, ev, 10);
 	pv_expect_in(t, "count", count, 10, UINT64_MAX);
-	pv_expect_eq(t, "samples by the old period", take_samples(t, ev), count / 3);
+	pv_expect_eq(t, "samples by the old period", pv_ring_samples(t, ev), count / 3);
 }
 
 PV_CASE(overflow, never, .each = "event[samples live]",
@@ -321,6 +312,6 @@ PV_CASE(overflow, never, .each = "event[samples live]",
 	pv_ring_map(t, ev, 1);
 	count = run(t, ev, pv_work_some(pv_event(t)));
 	pv_expect_in(t, "count", count, 1, NEVER - 1);
-	pv_expect_eq(t, "samples", take_samples(t, ev), 0);
+	pv_expect_eq(t, "samples", pv_ring_samples(t, ev), 0);
 	pv_expect_eq(t, "bytes in the ring", pv_ring_head(ev), 0);
 }

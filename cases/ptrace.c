@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A debugger's breakpoints and perf's in one process: they share the registers and nothing else. */
 #define _GNU_SOURCE
-#include <elf.h>
 #include <signal.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arch/isa.h"
 #include "cases/lib/probes.h"
 #include "cases/lib/sys.h"
 
-#if defined(__aarch64__) || defined(__x86_64__)
 static char *traced(void)
 {
 	return pv_watch_place();
@@ -60,86 +56,6 @@ static void go_on(struct pv_test *t, pid_t pid)
 		pv_error(t, PV_BROKEN_SETUP, "PTRACE_CONT: %s", strerrorname_np(errno));
 }
 
-/* The n-th debug register pair: a write watch of 4 bytes at addr, on or off; 0 or -errno. */
-#ifdef __x86_64__
-#define DR(n)     (offsetof(struct user, u_debugreg) + (n) * sizeof(long))
-#define DR7_W4(n) (1ul << 2 * (n) | 0xdul << (16 + 4 * (n)))
-
-static long dr_write(pid_t pid, int n, unsigned long value)
-{
-	return ptrace(PTRACE_POKEUSER, pid, DR(n), value) ? -errno : 0;
-}
-
-static unsigned long dr_read(pid_t pid, int n)
-{
-	return ptrace(PTRACE_PEEKUSER, pid, DR(n), NULL);
-}
-
-static long debugger_watch(pid_t pid, int n, const void *addr)
-{
-	long err = dr_write(pid, n, (uintptr_t)addr);
-
-	return err ? err : dr_write(pid, 7, dr_read(pid, 7) | DR7_W4(n));
-}
-
-static bool debugger_sees(pid_t pid, int n, const void *addr)
-{
-	return dr_read(pid, n) == (uintptr_t)addr && (dr_read(pid, 7) & DR7_W4(n)) == DR7_W4(n);
-}
-
-static bool debugger_sees_nothing(pid_t pid, int n)
-{
-	return !dr_read(pid, n) && !dr_read(pid, 7);
-}
-#else
-#define W4 (0xfu << 5 | 2 << 3 | 2 << 1 | 1) /* byte select, stores, EL0, enabled */
-
-/* user_hwdebug_state, as long as what is set */
-struct regset {
-	uint32_t info, pad;
-	struct {
-		uint64_t addr;
-		uint32_t ctrl, pad;
-	} reg[16];
-};
-
-static long regset(pid_t pid, int request, struct regset *set, int regs)
-{
-	struct iovec v = {set, offsetof(struct regset, reg[regs])};
-
-	return ptrace(request, pid, NT_ARM_HW_WATCH, &v) ? -errno : 0;
-}
-
-static long debugger_watch(pid_t pid, int n, const void *addr)
-{
-	struct regset set = {0};
-	long err = regset(pid, PTRACE_GETREGSET, &set, n);
-
-	if (err)
-		return err;
-	set.reg[n].addr = (uintptr_t)addr;
-	set.reg[n].ctrl = W4;
-	return regset(pid, PTRACE_SETREGSET, &set, n + 1);
-}
-
-static bool debugger_sees(pid_t pid, int n, const void *addr)
-{
-	struct regset set = {0};
-
-	/* hw_breakpoint's own privilege bits are not told */
-	return !regset(pid, PTRACE_GETREGSET, &set, n + 1) && set.reg[n].addr == (uintptr_t)addr &&
-	       (set.reg[n].ctrl & ~6u) == (W4 & ~6u);
-}
-
-static bool debugger_sees_nothing(pid_t pid, int n)
-{
-	struct regset set = {0};
-
-	return !regset(pid, PTRACE_GETREGSET, &set, n + 1) && !set.reg[n].addr &&
-	       !(set.reg[n].ctrl & 1);
-}
-#endif
-
 /* Where the debugger's breakpoint hit the child. */
 static uint64_t hit_at(pid_t pid)
 {
@@ -148,6 +64,16 @@ static uint64_t hit_at(pid_t pid)
 	if (ptrace(PTRACE_GETSIGINFO, pid, NULL, &info))
 		return 0;
 	return (uintptr_t)info.si_addr;
+}
+
+/* It stops before the store: over it with the watchpoint off. */
+static void step_over(struct pv_test *t, pid_t pid)
+{
+	pv_expect_errno(t, "watchpoint off", pv_debugger_unwatch(pid, 0, traced()), 0);
+	if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL))
+		pv_error(t, PV_BROKEN_SETUP, "PTRACE_SINGLESTEP");
+	pv_expect_eq(t, "stop after a step", next_stop(t, pid), SIGTRAP);
+	pv_expect_errno(t, "watchpoint on", pv_debugger_watch(pid, 0, traced()), 0);
 }
 
 PV_CASE(ptrace, beside, .pmu = "breakpoint", .arch = "x86_64 arm64", .needs = "watchpoints",
@@ -165,8 +91,8 @@ PV_CASE(ptrace, beside, .pmu = "breakpoint", .arch = "x86_64 arm64", .needs = "w
 	bool seen = true, known = true;
 
 	pv_expect_eq(t, "the child's first stop", next_stop(t, pid), SIGSTOP);
-	pv_expect_errno(t, "the debugger's watchpoint", debugger_watch(pid, 0, traced()), 0);
-	pv_expect(t, "it reads back", debugger_sees(pid, 0, traced()));
+	pv_expect_errno(t, "the debugger's watchpoint", pv_debugger_watch(pid, 0, traced()), 0);
+	pv_expect(t, "it reads back", pv_debugger_sees(pid, 0, traced()));
 	pv_expect_eq(t, "slots beside the debugger's", pv_bp_slots(t, HW_BREAKPOINT_W, pid, -1),
 		     slots - 1);
 	pv_expect_eq(t, "slots of another process", pv_bp_slots(t, HW_BREAKPOINT_W, 0, -1), slots);
@@ -180,22 +106,9 @@ PV_CASE(ptrace, beside, .pmu = "breakpoint", .arch = "x86_64 arm64", .needs = "w
 			break;
 		traps++;
 		known &= !!hit_at(pid);
-		seen &= debugger_sees(pid, 0, traced());
-#ifdef __aarch64__
-		/* It stops before the store: step over it with the watchpoint off. */
-		{
-			struct regset off = {0};
-
-			off.reg[0].addr = (uintptr_t)traced();
-			off.reg[0].ctrl = W4 & ~1u;
-			pv_expect_errno(t, "watchpoint off", regset(pid, PTRACE_SETREGSET, &off, 1),
-					0);
-			if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL))
-				pv_error(t, PV_BROKEN_SETUP, "PTRACE_SINGLESTEP");
-			pv_expect_eq(t, "stop after a step", next_stop(t, pid), SIGTRAP);
-			pv_expect_errno(t, "watchpoint on", debugger_watch(pid, 0, traced()), 0);
-		}
-#endif
+		seen &= pv_debugger_sees(pid, 0, traced());
+		if (PV_ISA_WATCH_BEFORE)
+			step_over(t, pid);
 	}
 	pv_expect_eq(t, "the child's last stop", sig, SIGSTOP);
 	pv_expect_eq(t, "stops of the debugger's watchpoint", traps, 2);
@@ -209,13 +122,14 @@ PV_CASE(ptrace, beside, .pmu = "breakpoint", .arch = "x86_64 arm64", .needs = "w
 	/* With perf in all the others the debugger gets none. */
 	w.disabled = 1;
 	pv_expect_eq(t, "slots again", pv_bp_fill(t, &w, pid, -1, fds, &err), slots - 1);
-	pv_expect_errno(t, "a second watchpoint", debugger_watch(pid, 1, counted()), -ENOSPC);
+	pv_expect_errno(t, "a second watchpoint", pv_debugger_watch(pid, 1, counted()), -ENOSPC);
 	pv_bp_empty(fds, slots - 1);
-	pv_expect_errno(t, "a second watchpoint with a slot", debugger_watch(pid, 1, counted()), 0);
+	pv_expect_errno(t, "a second watchpoint with a slot", pv_debugger_watch(pid, 1, counted()),
+			0);
 	pv_expect_eq(t, "slots beside two", pv_bp_slots(t, HW_BREAKPOINT_W, pid, -1), slots - 2);
 	go_on(t, pid);
 	pv_expect_eq(t, "stop at exec", next_stop(t, pid), SIGTRAP);
-	pv_expect(t, "nothing reads back after exec", debugger_sees_nothing(pid, 0));
+	pv_expect(t, "nothing reads back after exec", pv_debugger_sees_nothing(pid, 0));
 	pv_expect_eq(t, "slots after exec", pv_bp_slots(t, HW_BREAKPOINT_W, pid, -1), slots);
 	go_on(t, pid);
 	pv_expect_eq(t, "the child's end", next_stop(t, pid), 0);
@@ -287,4 +201,3 @@ PV_CASE(ptrace, step_data, .pmu = "breakpoint", .arch = "arm64", .each = "word[d
 	pv_expect_in(t, "steps", plain, 40, 4999);
 	pv_expect_eq(t, "steps with a watchpoint", steps_of(t, pv_word(t)[0] == 'b', true), plain);
 }
-#endif

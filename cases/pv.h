@@ -214,6 +214,8 @@ int pv_ring_try_map(struct pv_ev *ev, unsigned int data_pages);
  * (size 0, not a multiple of 8, beyond data_head, head moved back) fails the case.
  */
 bool pv_ring_next(struct pv_test *t, struct pv_ev *ev, struct pv_record *rec);
+/* Takes all records off the ring: how many were samples. */
+uint64_t pv_ring_samples(struct pv_test *t, struct pv_ev *ev);
 struct perf_event_mmap_page *pv_ring_page(struct pv_ev *ev);
 uint64_t pv_ring_head(struct pv_ev *ev); /* with the read barrier */
 
@@ -317,6 +319,9 @@ extern const uint64_t pv_regs_all, pv_regs_abi;
 void pv_move(struct pv_test *t, int cpu);
 /* A CPU that is online and not pv_cpu(); without one the case is skipped. */
 int pv_other_cpu(struct pv_test *t);
+/* Sleeps until this thread has been off its CPU, and on it again. */
+void pv_switch_out(void);
+void pv_sleep_ms(long ms);
 /* Returns when that task sleeps: a held child then stands until pv_go(), and its events with it. */
 void pv_wait_asleep(struct pv_test *t, pid_t pid);
 /* ---- faults with known addresses, comms of known sizes: what fills a ring record by record ----

@@ -13,15 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arch/isa.h"
 #include "cases/lib/sys.h"
 #include "cases/pv.h"
-
-/* A bit of sample_regs_intr that only PMUs with extended registers take (arch perf_regs.h). */
-#if defined(__aarch64__)
-#define EXTENDED_REG (1ull << 46)
-#else
-#define EXTENDED_REG (1ull << 63)
-#endif
 
 struct refusal {
 	const char *name;
@@ -33,7 +27,7 @@ struct refusal {
 static void extended(struct perf_event_attr *attr)
 {
 	attr->sample_period = 4;
-	attr->sample_regs_intr = EXTENDED_REG;
+	attr->sample_regs_intr = PV_ISA_EXTENDED_REG;
 }
 
 static void bad_clock(struct perf_event_attr *attr)
@@ -160,7 +154,7 @@ PV_CASE(regression, release_bp_slot, .pmu = "breakpoint", .needs = "root watchpo
 		.sample_regs_user = 0x839,
 		.sample_stack_user = 8,
 		.clockid = 7,
-		.sample_regs_intr = EXTENDED_REG,
+		.sample_regs_intr = PV_ISA_EXTENDED_REG,
 		.aux_watermark = 0x5e4,
 		.sample_max_stack = 0xfefd,
 		.aux_sample_size = 0x10000004,
@@ -183,7 +177,7 @@ PV_CASE(regression, release_bp_slot, .pmu = "breakpoint", .needs = "root watchpo
 
 /* kernel/events/ring_buffer.c rb_alloc(): the order is checked before the allocator is asked. */
 PV_CASE(regression, huge_ring, .pmu = "perf", .needs = "root", .proof = "kernel",
-	.fixes = "54aee5f15b83 (..6.6)",
+	.fixes = "54aee5f15b83 (..6.6, ..6.5.12, ..6.1.63)",
 	.about =
 		"a ring larger than any memory is refused without a word in the kernel log, and no page of it stays")
 {
@@ -205,7 +199,7 @@ PV_CASE(regression, huge_ring, .pmu = "perf", .needs = "root", .proof = "kernel"
  * task's samples end with its EXIT record (kernel/exit.c do_exit()).
  */
 PV_CASE(regression, exit_stack, .pmu = "sw", .each = "word[task,cpu]", .needs = "root",
-	.proof = "kernel", .fixes = "4f6fc7821283 (..6.15, 6.12.34)",
+	.proof = "kernel", .fixes = "4f6fc7821283 (..6.15, ..6.12.34, ..6.1.141)",
 	.about = "no stack of a task is sampled when its memory is being taken down")
 {
 	bool task = !strcmp(pv_word(t), "task");
@@ -280,7 +274,7 @@ PV_CASE(regression, exit_stack, .pmu = "sw", .each = "word[task,cpu]", .needs = 
  * (exit_task_work()).
  */
 PV_CASE(regression, sigtrap_exit, .pmu = "tracepoint", .each = "word[process,thread]",
-	.needs = "root tracefs", .proof = "kernel", .fixes = "3da6bb419750 (6.12.35..6.12.107)",
+	.needs = "root tracefs", .proof = "kernel", .fixes = "3da6bb419750 (6.12.35..6.12.112)",
 	.about = "sigtrap events that overflow while their task ends are dropped in silence")
 {
 	bool thread = !strcmp(pv_word(t), "thread");

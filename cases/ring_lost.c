@@ -50,15 +50,6 @@ static void touch(struct pv_test *t, struct pv_ev *ev, char *faults, size_t *at,
 	*at += n;
 }
 
-static uint64_t take(struct pv_test *t, struct pv_ev *ev)
-{
-	uint64_t n = 0;
-
-	while (pv_ring_next(t, ev, &rec))
-		n += rec.header.type == PERF_RECORD_SAMPLE;
-	return n;
-}
-
 /* n words more than the least that a sample here has. */
 static uint64_t sample_type_of(uint64_t more)
 {
@@ -92,7 +83,7 @@ PV_CASE(lost, rounds, .pmu = "perf", .each = "n[0,1,3,6]", .proof = "kernel",
 		touch(t, ev, faults, &at, fit + losses[round]);
 		sum += losses[round];
 		/* Nothing but what fits; the loss is not told while there is no room for it. */
-		pv_expect_eq(t, "samples that fit", take(t, ev), fit);
+		pv_expect_eq(t, "samples that fit", pv_ring_samples(t, ev), fit);
 		if (has_lost)
 			pv_expect_eq(t, "lost by read", pv_read(t, ev).lost, sum);
 		first = at;
@@ -146,7 +137,7 @@ PV_CASE(lost, trailer, .pmu = "perf", .proof = "kernel",
 	ev = pv_open(t, &attr, 0, -1, NULL, 0);
 	pv_ring_map(t, ev, 1);
 	touch(t, ev, faults, &at, fit + 3);
-	pv_expect_eq(t, "samples that fit", take(t, ev), fit);
+	pv_expect_eq(t, "samples that fit", pv_ring_samples(t, ev), fit);
 	/* One byte too little for LOST, its trailer and the sample: still lost. */
 	pv_ring_page(ev)->data_tail = pv_ring_head(ev) + told + size - page;
 	touch(t, ev, faults, &at, 1);

@@ -46,7 +46,7 @@ static void write_elf(struct pv_test *t, struct sb_elf *e, int fd)
 static uint32_t make_file(struct pv_test *t, size_t i, bool is32, int fd)
 {
 	struct sb_elf e = {.is32 = is32, .notes = 512, .bytes = calloc(SB_ELF_PAGES, PAGE)};
-	uint32_t size = sb_elf_files[i].make(&e);
+	uint32_t size = sb_elf_make(&e, i);
 
 	write_elf(t, &e, fd);
 	free(e.bytes);
@@ -133,7 +133,7 @@ PV_CASE(sideband, build_id_file, .pmu = "perf", .proof = "kernel",
 	int first, second, memory;
 	void *p;
 
-	sb_elf_files[0].make(&e);
+	sb_elf_make(&e, 0);
 	first = sb_file(t, "library", SB_ELF_PAGES);
 	write_elf(t, &e, first);
 	snprintf(path, sizeof(path), "%s/library", sb_dir(t));

@@ -284,7 +284,7 @@ PV_CASE(sideband, mmap_special, .pmu = "perf", .proof = "kernel",
 }
 
 PV_CASE(sideband, mmap_overlay, .pmu = "perf", .needs = "root", .proof = "kernel",
-	.fixes = "8818f507a939, fa4f4bae893f (before 6.18)",
+	.fixes = "8818f507a939, fa4f4bae893f (..6.17, ..6.12.54)",
 	.about = "a file on an overlay has the path, device and inode of the overlay, as "
 		 "/proc/PID/maps says, not those of the layer it comes from")
 {

@@ -305,7 +305,7 @@ PV_CASE(notify, refresh_adds, .pmu = "perf", .each = "n[1,3]", .proof = "kernel"
 }
 
 PV_CASE(notify, refresh_clock, .pmu = "sw", .each = "event[samples time]", .proof = "kernel",
-	.fixes = "eb3182ef0405 (6.16.6.., 6.17: the machine hangs)",
+	.fixes = "eb3182ef0405 (18dbcbfabfff..6.17.7: the machine hangs)",
 	.about = "REFRESH of a clock ends it in its own timer, with POLL_HUP, again and again")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_event(t));

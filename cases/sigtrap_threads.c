@@ -147,7 +147,7 @@ static void exit_in_traps(struct pv_test *t, void *arg)
 }
 
 PV_CASE(sigtrap, exit, .pmu = "perf", .proof = "kernel",
-	.fixes = "3da6bb419750 (6.12.35..6.12.107, 6.16-rc)",
+	.fixes = "3da6bb419750 (6.12.35..6.12.112, 6.16-rc)",
 	.about =
 		"a process ends amid its SIGTRAPs, by itself or killed, without a word of the kernel")
 {

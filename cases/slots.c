@@ -6,11 +6,11 @@
  */
 #define _GNU_SOURCE
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arch/isa.h"
 #include "cases/lib/probes.h"
 #include "cases/lib/sys.h"
 
@@ -24,34 +24,6 @@ static unsigned int slots_of(struct pv_test *t, int type)
 	return pv_bp_slots(t, type ? HW_BREAKPOINT_X : HW_BREAKPOINT_W, 0, -1);
 }
 
-#ifdef __aarch64__
-/* Breakpoint and watchpoint registers by the core's reference manual. */
-static void number_due(unsigned int due[TYPES])
-{
-	static const unsigned int parts[] = {0xd03, 0xd04, 0xd05, 0xd07, 0xd08, 0xd09, 0xd0a,
-					     0xd0b, 0xd0c, 0xd0d, 0xd40, 0xd41, 0xd44, 0xd49};
-	char text[64];
-	unsigned long long midr = 0;
-
-	due[0] = due[1] = 0;
-	if (pv_file_read("/sys/devices/system/cpu/cpu0/regs/identification/midr_el1", text,
-			 sizeof(text)) < 0)
-		return;
-	sscanf(text, "%llx", &midr);
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		if ((midr >> 24 & 0xff) == 0x41 && (midr >> 4 & 0xfff) == parts[i]) {
-			due[0] = 4;
-			due[1] = 6;
-		}
-	}
-}
-#else
-static void number_due(unsigned int due[TYPES])
-{
-	due[0] = due[1] = 4; /* DR0..DR3 */
-}
-#endif
-
 PV_CASE(slots, number, .pmu = "breakpoint", .arch = "x86_64 i386 arm64", .needs = "watchpoints",
 	.proof = "kernel",
 	.about = "there are as many breakpoints of each type as the CPU has registers")
@@ -59,7 +31,7 @@ PV_CASE(slots, number, .pmu = "breakpoint", .arch = "x86_64 i386 arm64", .needs 
 	static const char *const names[TYPES] = {"data slots", "execution slots"};
 	unsigned int due[TYPES];
 
-	number_due(due);
+	pv_isa_debug_registers(&due[0], &due[1]);
 	for (int type = 0; type < TYPES; type++) {
 		if (due[type])
 			pv_expect_eq(t, names[type], slots_of(t, type), due[type]);
@@ -181,9 +153,7 @@ PV_CASE(slots, model, .pmu = "breakpoint", .arch = "x86_64 arm64",
 		m.cpus = CPUS;
 	for (int type = 0; type < TYPES; type++)
 		m.slots[type] = slots_of(t, type);
-#ifdef __x86_64__
-	m.shared = true;
-#endif
+	m.shared = PV_ISA_SLOTS_SHARED;
 	m.pid[1] = pv_fork(t, wait_for_end, NULL);
 	for (int i = 0; i < 120; i++) {
 		int task, cpu, type = !pv_random(t, 0, 3);

@@ -17,13 +17,6 @@ static struct pv_ev *open_sw(struct pv_test *t, bool disabled, pid_t pid, int cp
 	return pv_open(t, &attr, pid, cpu, NULL, 0);
 }
 
-static void sleep_ms(long ms)
-{
-	struct timespec ts = {0, ms * 1000000};
-
-	nanosleep(&ts, NULL);
-}
-
 PV_CASE(times, windows, .pmu = "perf", .each = "n[1,5]", .proof = "kernel",
 	.about =
 		"an event's time is the sum of the windows in which it was enabled, by the clock of one that always is")
@@ -65,7 +58,7 @@ PV_CASE(times, asleep, .pmu = "perf", .needs = "root", .proof = "kernel",
 	uint64_t ran = pv_sys_cputime(), wall = pv_sys_walltime();
 
 	for (int i = 0; i < 4; i++)
-		sleep_ms(15);
+		pv_sleep_ms(15);
 	wall = pv_sys_walltime() - wall;
 	c2 = pv_read(t, cpu);
 	t2 = pv_read(t, task);

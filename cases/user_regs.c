@@ -4,10 +4,10 @@
  */
 #define _GNU_SOURCE
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "arch/frames.h"
+#include "arch/isa.h"
 #include "cases/lib/plant.h"
 
 static struct pv_record rec;
@@ -82,31 +82,12 @@ PV_CASE(user_regs, masks, .pmu = "perf", .proof = "kernel",
 	pv_expect_eq(t, "wrong registers", wrong, 0);
 }
 
-/* Registers that the kernel under us knows: a 32-bit task may run on one of 64 bits. */
-static uint64_t kernel_regs(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	struct utsname u;
-
-	uname(&u);
-	/* XMM bits 32..63 pass the mask, and fall over the PMU: EOPNOTSUPP */
-	return (strstr(u.machine, "64") ? 0xff0fffull : 0xffffull) | 0xffffffff00000000ull;
-#elif defined(__aarch64__)
-	return pv_regs_all;
-#else
-	struct utsname u;
-
-	uname(&u);
-	return strstr(u.machine, "armv8") || strstr(u.machine, "aarch64") ? 0x1ffffffff : 0xffff;
-#endif
-}
-
 PV_CASE(user_regs, refused, .pmu = "perf", .proof = "kernel",
 	.about =
 		"a mask without registers, or with one that does not exist, is refused with EINVAL; every other opens")
 {
 	unsigned int wrong_user = 0, wrong_intr = 0, refused = 0;
-	uint64_t known = kernel_regs();
+	uint64_t known = pv_isa_kernel_regs();
 
 	for (int bit = -1; bit < 64; bit++) {
 		struct perf_event_attr attr = pv_dummy;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "arch/frames.h"
+#include "arch/isa.h"
 #include "cases/lib/plant.h"
 
 static struct pv_record rec;
@@ -42,14 +43,6 @@ PV_CASE(user_regs, stack, .pmu = "perf", .each = "word[breakpoint,system-call,ke
 	pv_expect_eq(t, "wrong fields behind", wrong_behind, 0);
 }
 
-/* arm64 copies 64 bytes at a time and reads one step ahead: what a fault cuts off may be that much
- * more (arch/arm64/lib/copy_template.S). */
-#if defined(__aarch64__) || defined(__arm__)
-#define COPY_SLACK 128
-#else
-#define COPY_SLACK 0
-#endif
-
 PV_CASE(user_regs, stack_top, .pmu = "perf", .proof = "kernel",
 	.about =
 		"a stack that ends before the size asked for gives its bytes, and dyn_size says how many")
@@ -62,7 +55,8 @@ PV_CASE(user_regs, stack_top, .pmu = "perf", .proof = "kernel",
 	attr.sample_type |= PERF_SAMPLE_STACK_USER;
 	attr.sample_stack_user = 16384;
 	for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
-		unsigned int least = rooms[i] > COPY_SLACK ? rooms[i] - COPY_SLACK : 0;
+		unsigned int least =
+			rooms[i] > PV_ISA_COPY_AHEAD ? rooms[i] - PV_ISA_COPY_AHEAD : 0;
 
 		pv_plant(t, &p, rooms[i]);
 		pv_plant_sample(t, &attr, &p, 16, &rec, &s);

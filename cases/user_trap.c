@@ -42,7 +42,7 @@ PV_CASE(user_access, trap, .pmu = "pmuv3", .needs = "root", .proof = "kernel",
 	if (!strcmp(pv_word(t), "closed")) {
 		pv_expect_eq(t, "signal while open", pv_user_trap(PV_USER_CYCLES, &value), 0);
 		pv_close(t, ev);
-		usleep(100); /* the next switch to this task */
+		pv_switch_out(); /* switched in again it may no longer */
 		/* Another event keeps the PMU going: it is not ours to read. */
 		ev = pv_user_open(t, "cpu_cycles", 0);
 		pv_enable(t, ev);

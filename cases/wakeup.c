@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -16,15 +17,6 @@
 #define PATIENCE 6000 /* ms */
 
 static struct pv_record rec;
-
-static uint64_t take(struct pv_test *t, struct pv_ev *ev)
-{
-	uint64_t n = 0;
-
-	while (pv_ring_next(t, ev, &rec))
-		n += rec.header.type == PERF_RECORD_SAMPLE;
-	return n;
-}
 
 PV_CASE(wakeup, bytes, .pmu = "perf",
 	.each = "word[default,zero,one,odd,ring,beyond,overwrite,backward]", .proof = "kernel",
@@ -72,7 +64,7 @@ PV_CASE(wakeup, bytes, .pmu = "perf",
 		early += events && !due;
 		late += due && events != POLLIN;
 		if (!over && !back)
-			take(t, ev);
+			pv_ring_samples(t, ev);
 	}
 	pv_expect_eq(t, "count", pv_read(t, ev).value, records);
 	pv_expect_in(t, "wakeups due", wakes, 2, records);
@@ -104,7 +96,7 @@ PV_CASE(wakeup, samples_only, .pmu = "perf", .proof = "kernel",
 		}
 		woken += pv_poll(ev, 0) == POLLIN;
 	}
-	samples = take(t, ev);
+	samples = pv_ring_samples(t, ev);
 	pv_expect_eq(t, "samples", samples, pv_read(t, ev).value);
 	pv_expect_eq(t, "count", samples, 12);
 	pv_expect_eq(t, "too early", early, 0);
@@ -143,7 +135,7 @@ PV_CASE(wakeup, none_when_quiet, .pmu = "perf", .each = "word[paused,lost,redire
 		pv_fault(faults, fit, 4);
 		pv_disable(t, ev);
 		pv_expect_eq(t, "what is lost wakes", pv_poll(ev, 0), 0);
-		take(t, ev);
+		pv_ring_samples(t, ev);
 	} else {
 		pv_expect_errno(t, "redirect",
 				pv_ioctl(other, PERF_EVENT_IOC_SET_OUTPUT, pv_fd(ev)), 0);
@@ -330,4 +322,42 @@ PV_CASE(wakeup, hup_of_the_last, .pmu = "perf", .proof = "kernel",
 	close(f.pipefd[1]);
 	pv_expect_eq(t, "poll after its end", sleep_on(ev, -1, &ms), POLLHUP);
 	pv_expect(t, "woken before the timeout", ms < PATIENCE);
+}
+
+struct unmapper {
+	void *ring;
+	size_t size;
+	pid_t sleeper;
+	struct pv_test *t;
+};
+
+static void *unmap_later(void *arg)
+{
+	struct unmapper *u = arg;
+
+	pv_wait_asleep(u->t, u->sleeper);
+	pv_sys_munmap(u->ring, u->size);
+	return NULL;
+}
+
+PV_CASE(wakeup, ring_goes, .pmu = "perf", .proof = "kernel",
+	.about = "poll of an event without a ring says HUP, and so does one that sleeps while the "
+		 "ring is unmapped")
+{
+	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "sw", "dummy"));
+	struct pv_ev *ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	struct unmapper u = {.size = 2 * sysconf(_SC_PAGESIZE), .sleeper = gettid(), .t = t};
+	pthread_t thread;
+	uint64_t ms;
+
+	pv_expect_eq(t, "poll without a ring", pv_poll(ev, 0), POLLHUP);
+	pv_ring_map(t, ev, 1);
+	u.ring = pv_ring_page(ev);
+	pv_expect_eq(t, "poll with one", pv_poll(ev, 0), 0);
+	if (pthread_create(&thread, NULL, unmap_later, &u))
+		pv_error(t, PV_BROKEN_SETUP, "pthread_create");
+	pv_expect_eq(t, "woken by", sleep_on(ev, -1, &ms), POLLHUP);
+	pv_expect(t, "woken before the timeout", ms < PATIENCE);
+	pthread_join(thread, NULL);
+	pv_expect_eq(t, "poll when it has gone", pv_poll(ev, 0), POLLHUP);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/isa.h"
 #include "cases/lib/probes.h"
 #include "cases/lib/sys.h"
 
@@ -20,11 +21,9 @@ static char *middle(void)
 /* What the ISA can watch: len bytes at `offset` of an aligned double word. */
 static bool watchable(unsigned int offset, unsigned int len)
 {
-#ifdef __aarch64__
-	return len >= 1 && offset + len <= 8;
-#else
+	if (PV_ISA_WATCH_BYTES)
+		return len >= 1 && offset + len <= 8;
 	return (len == 1 || len == 2 || len == 4 || len == 8) && !(offset % len);
-#endif
 }
 
 struct tally {
@@ -86,12 +85,7 @@ PV_CASE(watch, span, .pmu = "breakpoint", .arch = "x86_64 arm64", .each = "word[
 /* Arm's byte select has 8 bits: what goes beyond a double word has a case of its own. */
 static bool across(unsigned int offset, unsigned int len)
 {
-#ifdef __aarch64__
-	return len >= 1 && len <= 8 && offset + len > 8;
-#else
-	(void)offset, (void)len;
-	return false;
-#endif
+	return PV_ISA_WATCH_BYTES && len >= 1 && len <= 8 && offset + len > 8;
 }
 
 PV_CASE(watch, refused_spans, .pmu = "breakpoint", .arch = "x86_64 arm64", .needs = "watchpoints",

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/isa.h"
 #include "cases/lib/probes.h"
 
 /* A byte that the kernel writes to `to`. */
@@ -29,12 +30,9 @@ PV_CASE(watch_kernel, copies, .pmu = "breakpoint", .arch = "x86_64 arm64",
 	bool no_kernel = !strcmp(pv_word(t), "no-kernel");
 	char *byte = (char *)pv_watch_place() + 8;
 	struct perf_event_attr attr = pv_bp_attr(HW_BREAKPOINT_W, byte, 1);
-	uint64_t last = 0, due = 5;
+	uint64_t last = 0, due = PV_ISA_WATCH_KERNEL ? 5 : 0;
 	struct pv_ev *ev;
 
-#ifdef __aarch64__
-	due = 0; /* watchpoint_report() only steps over an access from EL1 */
-#endif
 	attr.exclude_kernel = no_kernel;
 	ev = pv_open(t, &attr, 0, -1, NULL, 0);
 	pv_enable(t, ev);
@@ -62,13 +60,10 @@ PV_CASE(watch_kernel, function, .pmu = "kprobe", .arch = "x86_64 arm64",
 	pv_expect_errno(t, "with exclude_kernel", pv_outcome(t, &attr, pid, on, -1, 0), -EINVAL);
 	pv_expect_eq(t, "slots after a refusal", pv_bp_slots(t, HW_BREAKPOINT_X, pid, on), slots);
 	attr.exclude_kernel = 0;
-#ifdef __aarch64__
-	if (!cpu) {
-		/* hw_breakpoint_arch_parse(): no kernel breakpoints for a task */
+	if (!cpu && !PV_ISA_WATCH_KERNEL) {
 		pv_expect_errno(t, "for a task", pv_outcome(t, &attr, pid, on, -1, 0), -EINVAL);
 		return;
 	}
-#endif
 	ev = pv_open(t, &attr, pid, on, NULL, 0);
 	pv_enable(t, ev);
 	pv_work(t, 20);

@@ -29,9 +29,16 @@ static bool meets(const struct pv_rep *a, const char *lines)
 	return false;
 }
 
+/* Where a hang is caught, and so its title, is chance; how it hangs is not. */
+static bool same_hang(const struct pv_rep *a, const struct pv_rep *b)
+{
+	return a->result == PV_R_HANG && b->result == PV_R_HANG && a->death && b->death &&
+	       !strcmp(a->death, b->death);
+}
+
 bool pv_same_crash(const struct pv_rep *a, const struct pv_rep *b)
 {
-	return !a->title || !b->title || meets(a, b->title) || meets(a, b->alt);
+	return !a->title || !b->title || meets(a, b->title) || meets(a, b->alt) || same_hang(a, b);
 }
 
 struct pv_again pv_again_of(const struct pv_stream_event *e)

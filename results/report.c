@@ -220,12 +220,10 @@ static void change_reason(char *buf, size_t size, const struct pv_change *d)
 		      (d->class == PV_C_NEW && d->b->worst <= PV_R_XPASS);
 
 	reason_text(buf, size, a_side ? d->a : d->b);
-	if (d->other_crash) {
-		char now[200];
-
-		snprintf(now, sizeof(now), "%.190s", buf);
-		snprintf(buf, size, "other crash: %s; was: %.200s", now, title(d->a));
-	}
+	if (d->other_crash)
+		snprintf(buf, size, "other crash: %.200s; was: %.200s", title(d->b), title(d->a));
+	else if (d->class == PV_C_KNOWN_CRASH)
+		snprintf(buf, size, "%.200s", title(d->b));
 	/* "failed: count" says nothing that the evidence below it does not. */
 	for (const struct pv_obs *o = d->b && !a_side ? d->b->obs : NULL; o; o = o->next) {
 		if (o->failed && !strncmp(buf, "failed: ", 8))

@@ -94,7 +94,8 @@ int pv_run_load(const char *path, struct pv_run **run, char *error, size_t size)
 void pv_run_free(struct pv_run *run);
 /* NULL: the run has not got it, or has no verdict for it. */
 const struct pv_case_run *pv_run_find(const struct pv_run *run, const char *id);
-/* May these two be the same crash? Their sets of titles meet, or one has no title. */
+/* May these two be the same crash? Their sets of titles meet, or one has no title; two hangs: of
+ * the same kind. */
 bool pv_same_crash(const struct pv_rep *a, const struct pv_rep *b);
 /* An `again` event; its texts are the event's. */
 struct pv_again pv_again_of(const struct pv_stream_event *e);

@@ -366,10 +366,13 @@ static void attach(struct pv_splat_parser *p, struct pv_open *o, const struct pv
 
 static bool joins(const struct pv_open *o, const struct pv_splat_match *m)
 {
+	const struct pv_capture *pid = pv_splat_capture(m, 'p');
 	unsigned int flags = m->class->flags;
 
 	if (!o->class || o->class->flags & PV_ONE_LINE)
 		return false;
+	if (o->named && pid && pv_number(pid->at, pid->len) != o->pid)
+		return false; /* another task hangs, too */
 	if (flags & PV_LATE ||
 	    (o->xen && m->class == o->class)) /* Xen says again what it died of */
 		return true;

@@ -138,6 +138,8 @@ static struct pv_sym_object *open_object(struct pv_symbols *s, struct pv_sym_fil
 		close(fd);
 		fd = -1;
 	}
+	if (fd >= 0)
+		fd = pv_sym_unpack_sections(fd, f->path, f->error, sizeof(f->error));
 	if (fd < 0)
 		return NULL;
 	f->object = pv_sym_object_new(fd, f->path, &f->info);
@@ -201,8 +203,11 @@ static int fit(const struct pv_sym *sym, const struct pv_symbols_query *q)
 	return sym->last && q->size > sym->elf_size && q->size >= sym->size ? 2 : 0;
 }
 
+#define MATCHES_MAX 64 /* of one name and size that are compared */
+#define NAMED_MAX   8  /* that are told */
+
 struct match {
-	const struct pv_sym *sym[8];
+	const struct pv_sym *sym[MATCHES_MAX];
 	size_t nr, all; /* with the best fit; of that name */
 	int fit;
 	const struct pv_sym *any;
@@ -225,9 +230,9 @@ static void match_name(const struct pv_sym_object *o, const struct pv_symbols_qu
 			m->nr = 0;
 		m->fit = f;
 		/* The same place by the same name twice is one. */
-		if (m->nr && m->nr <= 8 && m->sym[m->nr - 1]->addr == sym->addr)
+		if (m->nr && m->nr <= MATCHES_MAX && m->sym[m->nr - 1]->addr == sym->addr)
 			continue;
-		if (m->nr < 8)
+		if (m->nr < MATCHES_MAX)
 			m->sym[m->nr] = sym;
 		m->nr++;
 	}
@@ -283,11 +288,11 @@ static void several(struct pv_symbols *s, struct pv_sym_object *o, const struct 
 		    const struct match *m, struct pv_symbols_answer *a)
 {
 	char text[1024];
-	size_t n = 0, shown = m->nr < 8 ? m->nr : 8;
-	bool same = m->nr <= 8;
+	size_t n = 0, compared = m->nr < MATCHES_MAX ? m->nr : MATCHES_MAX;
+	bool same = m->nr <= MATCHES_MAX;
 
 	n = snprintf(text, sizeof(text), "%zu functions %s of that size:", m->nr, q->func);
-	for (size_t i = 0; i < shown; i++) {
+	for (size_t i = 0; i < compared; i++) {
 		struct pv_symbols_answer one = {.func = a->func, .offset = a->offset};
 
 		line_of(s, o, place_of(m->sym[i], q), &one);
@@ -296,7 +301,7 @@ static void several(struct pv_symbols *s, struct pv_sym_object *o, const struct 
 			a->nr = one.nr;
 		}
 		same = same && one.nr && one.nr == a->nr && same_chain(one.chain, a->chain, a->nr);
-		if (n < sizeof(text))
+		if (i < NAMED_MAX && n < sizeof(text))
 			n += snprintf(text + n, sizeof(text) - n, "%s %s:%u", i ? "," : "",
 				      one.nr && one.chain[0].file ? one.chain[0].file : "?",
 				      one.nr ? one.chain[0].line : 0);
@@ -308,7 +313,7 @@ static void several(struct pv_symbols *s, struct pv_sym_object *o, const struct 
 	a->status = PV_SYMBOLS_AMBIGUOUS;
 	a->chain = NULL;
 	a->nr = 0;
-	a->why = pv_sym_text(s, "%s%s", text, m->nr > shown ? " and more" : "");
+	a->why = pv_sym_text(s, "%s%s", text, m->nr > NAMED_MAX ? " and more" : "");
 }
 
 static const char *misfit(struct pv_symbols *s, const struct pv_sym_object *o,

@@ -44,6 +44,9 @@ bool pv_sym_module_name(const char *path, char name[PV_SYM_NAME]);
 #define PV_SYM_UNPACKED_MAX (1ull << 30)
 int pv_sym_unpack(int fd, const char *path, char *error, size_t size);
 
+/* symbols_sections.c: the same with sections that libelf cannot unpack as plain ones; takes fd. */
+int pv_sym_unpack_sections(int fd, const char *path, char *error, size_t size);
+
 /* ---- symbols_object.c: one ELF file, its symbols sorted once ---- */
 
 struct pv_sym {

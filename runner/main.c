@@ -31,6 +31,7 @@ static const struct {
 	{"repro", pv_repro_main, "write what crashed, or any case, as one C program"},
 	{"list", pv_list_main, "list cases with their needs and claims"},
 	{"describe", pv_describe_main, "show what a descriptor promises"},
+	{"qemu", NULL, "build QEMU with the x86 PMU model"},
 	{"selftest", NULL, "build and test pmuvet itself, guests included"},
 	{"benchmark", NULL, "measure pmuvet itself against what is used today"},
 	{"version", version, "print the version"},

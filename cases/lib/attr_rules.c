@@ -7,14 +7,16 @@
 #include "cases/lib/sys.h"
 
 /* Newer than some headers this is built with: byte 116 of the attr. */
-static void aux_action(struct perf_event_attr *a, uint32_t bits)
+void pv_aux_action(struct perf_event_attr *a, uint32_t bits)
 {
 	memcpy((char *)a + 116, &bits, sizeof(bits));
 }
 
-#define AUX_START_PAUSED 1
-#define AUX_PAUSE        2
-#define AUX_RESUME       4
+/* By these names in the rules' texts, too: cases/lib/fuzz_print.c. */
+#define aux_action(a, bits) pv_aux_action(a, bits)
+#define AUX_START_PAUSED    PV_AUX_START_PAUSED
+#define AUX_PAUSE           PV_AUX_PAUSE
+#define AUX_RESUME          PV_AUX_RESUME
 
 /* A rule's change, as a function and as text. */
 #define RULE(fn, ...)                                                                              \
@@ -179,15 +181,12 @@ const struct pv_rule pv_rules[] = {
 };
 const size_t pv_nr_rules = sizeof(pv_rules) / sizeof(pv_rules[0]);
 
-bool pv_rule_applies(struct pv_test *t, const struct pv_rule *r)
+bool pv_aux_action_known(void)
 {
 	struct perf_event_attr attr = pv_dummy;
 	static int known = -1;
 	long fd;
 
-	(void)t;
-	if (!r->aux_action)
-		return true;
 	if (known < 0) {
 		/* A reserved word is EINVAL, a known bit that the PMU cannot is EOPNOTSUPP. */
 		aux_action(&attr, AUX_START_PAUSED);
@@ -197,4 +196,10 @@ bool pv_rule_applies(struct pv_test *t, const struct pv_rule *r)
 		known = fd != -EINVAL;
 	}
 	return known;
+}
+
+bool pv_rule_applies(struct pv_test *t, const struct pv_rule *r)
+{
+	(void)t;
+	return !r->aux_action || pv_aux_action_known();
 }

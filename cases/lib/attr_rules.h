@@ -29,6 +29,12 @@ struct pv_rule {
 
 extern const struct pv_rule pv_rules[];
 extern const size_t pv_nr_rules;
+/* attr.aux_action, which old headers have not got. */
+#define PV_AUX_START_PAUSED 1
+#define PV_AUX_PAUSE        2
+#define PV_AUX_RESUME       4
+void pv_aux_action(struct perf_event_attr *a, uint32_t bits);
 /* Does the kernel know attr.aux_action? */
+bool pv_aux_action_known(void);
 bool pv_rule_applies(struct pv_test *t, const struct pv_rule *r);
 #endif

@@ -67,7 +67,8 @@ int pv_bpf_prog(struct pv_test *t, uint32_t type, const struct bpf_insn *insns, 
 	return fd;
 }
 
-long pv_bpf_get(int map, const void *key, void *value)
+/* The three commands have their pointers at the same places (union in the attr). */
+static long element(int cmd, int map, const void *key, const void *value)
 {
 	union bpf_attr attr;
 
@@ -75,29 +76,27 @@ long pv_bpf_get(int map, const void *key, void *value)
 	attr.map_fd = map;
 	attr.key = (uintptr_t)key;
 	attr.value = (uintptr_t)value;
-	return bpf(BPF_MAP_LOOKUP_ELEM, &attr);
+	return bpf(cmd, &attr);
+}
+
+long pv_bpf_get(int map, const void *key, void *value)
+{
+	return element(BPF_MAP_LOOKUP_ELEM, map, key, value);
 }
 
 long pv_bpf_set(int map, const void *key, const void *value)
 {
-	union bpf_attr attr;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.map_fd = map;
-	attr.key = (uintptr_t)key;
-	attr.value = (uintptr_t)value;
-	return bpf(BPF_MAP_UPDATE_ELEM, &attr);
+	return element(BPF_MAP_UPDATE_ELEM, map, key, value);
 }
 
 long pv_bpf_next(int map, const void *key, void *next)
 {
-	union bpf_attr attr;
+	return element(BPF_MAP_GET_NEXT_KEY, map, key, next);
+}
 
-	memset(&attr, 0, sizeof(attr));
-	attr.map_fd = map;
-	attr.key = (uintptr_t)key;
-	attr.next_key = (uintptr_t)next;
-	return bpf(BPF_MAP_GET_NEXT_KEY, &attr);
+struct perf_event_attr pv_bpf_getsid(struct pv_test *t)
+{
+	return pv_attr(t, pv_find_event(t, "tracepoint", "sys_enter_getsid"));
 }
 
 uint64_t pv_bpf_slot(struct pv_test *t, int map, uint32_t i)

@@ -39,4 +39,6 @@ long pv_bpf_next(int map, const void *key, void *next);
 uint64_t pv_bpf_slot(struct pv_test *t, int map, uint32_t i);
 uint32_t pv_bpf_id(struct pv_test *t, int prog);
 long pv_bpf_link(int prog, int target, uint64_t cookie);
+/* The tracepoint of a system call with one argument that nobody makes but the case. */
+struct perf_event_attr pv_bpf_getsid(struct pv_test *t);
 #endif

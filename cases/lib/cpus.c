@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cases/lib/sys.h"
 #include "cases/lib/test.h"
 
 void pv_move(struct pv_test *t, int cpu)
@@ -54,4 +55,21 @@ void pv_wait_asleep(struct pv_test *t, pid_t pid)
 		nanosleep(&ts, NULL);
 	}
 	pv_error(t, PV_BROKEN_SETUP, "the held child does not sleep");
+}
+
+void pv_switch_out(void)
+{
+	uint64_t before = pv_sys_switches();
+
+	/* A timer may ring before its sleeper sleeps: then there was no switch. */
+	do
+		usleep(100);
+	while (pv_sys_switches() == before);
+}
+
+void pv_sleep_ms(long ms)
+{
+	struct timespec ts = {0, ms * 1000000};
+
+	nanosleep(&ts, NULL);
 }

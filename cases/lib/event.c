@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "arch/work.h"
+#include "arch/isa.h"
 #include "cases/lib/sys.h"
 #include "cases/lib/test.h"
 
@@ -53,9 +53,16 @@ int pv_pmu_probe(const struct pv_pmu *pmu, char *why, size_t size)
 				       .disabled = 1,
 				       .exclude_kernel = 1};
 	unsigned long long type;
+	char vendor[16];
 	long err = 0;
 
 	why[0] = 0;
+	pv_arch_vendor(vendor, sizeof(vendor));
+	if (pmu->vendor && strcmp(pmu->vendor, vendor)) {
+		snprintf(why, size, "the CPU is %s, this is a PMU of %s",
+			 vendor[0] ? vendor : "another", pmu->vendor);
+		return -ENODEV;
+	}
 	if (pmu->sysfs) {
 		err = sysfs_type(pmu->sysfs, &type);
 		if (err)
@@ -163,19 +170,6 @@ static void resolve(struct pv_test *t, const struct pv_event_desc *e, struct per
 	}
 }
 
-/* The kernel's sizeof(long), which the length of an instruction breakpoint must be on x86 even for
- * a 32-bit task (arch_build_bp_info()). */
-static unsigned int exec_len(void)
-{
-#ifdef __i386__
-	struct utsname u;
-
-	if (!uname(&u) && !strcmp(u.machine, "x86_64"))
-		return 8;
-#endif
-	return sizeof(long);
-}
-
 struct perf_event_attr pv_attr(struct pv_test *t, const struct pv_event_desc *e)
 {
 	struct perf_event_attr attr = {
@@ -193,7 +187,7 @@ struct perf_event_attr pv_attr(struct pv_test *t, const struct pv_event_desc *e)
 	resolve(t, e, &attr);
 	if (e->bp_type) {
 		attr.bp_type = e->bp_type;
-		attr.bp_len = e->bp_len ? e->bp_len : exec_len();
+		attr.bp_len = e->bp_len ? e->bp_len : pv_isa_exec_len();
 		attr.bp_addr = e->work == PV_WORK_CALL ? (uintptr_t)pv_probe_target
 						       : (uintptr_t)pv_watch_place();
 	}

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "arch/work.h"
+#include "arch/isa.h"
 #include "cases/lib/fields.h"
 
 /* Physical address by /proc/self/pagemap; 0 when it does not say. */
@@ -142,11 +143,8 @@ static bool right_intr_regs(struct pv_test *t, const struct pv_known *k, const s
 
 	if (from_user(k))
 		return right_user_regs(t, k, r, s);
-#if defined(__arm__)
-	/* A 64-bit kernel's own registers under a 32-bit task's numbers: x13 is no stack pointer.
-	 */
-	return r->abi == pv_regs_abi;
-#endif
+	if (!pv_isa_kernel_has_our_regs())
+		return r->abi == pv_regs_abi;
 	return r->abi == pv_regs_abi && pv_reg(t, r, pv_reg_ip) >= PV_KERNEL_HALF &&
 	       pv_reg(t, r, pv_reg_sp) >= PV_KERNEL_HALF &&
 	       (!(k->attr.sample_type & PERF_SAMPLE_IP) || pv_reg(t, r, pv_reg_ip) == s->ip);

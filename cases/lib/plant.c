@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "arch/frames.h"
+#include "arch/isa.h"
 #include "cases/lib/plant.h"
 
 static size_t page_size(void)
@@ -68,46 +69,6 @@ void pv_plant_sample(struct pv_test *t, const struct perf_event_attr *attr, stru
 	pv_close(t, ev);
 }
 
-#if defined(__x86_64__) || defined(__i386__)
-static uint64_t segment(unsigned int bit)
-{
-	unsigned int value;
-
-	if (bit == 10)
-		__asm__("mov %%cs, %0" : "=r"(value));
-	else
-		__asm__("mov %%ss, %0" : "=r"(value));
-	return value;
-}
-#endif
-
-/* The value due; false: not known, or known in part and judged here. */
-static bool due(unsigned int bit, const struct pv_plant *p, bool syscall, uint64_t observed,
-		uint64_t *value)
-{
-	*value = p->in[bit < PV_PLANT_REGS ? bit : 0];
-	if (bit == pv_reg_ip)
-		*value = syscall ? (uintptr_t)pv_asm_planted_behind : (uintptr_t)pv_asm_planted;
-#if defined(__x86_64__) || defined(__i386__)
-	if (bit == 9) /* flags: the bit that is always 1, and interrupts are on */
-		*value = (observed & ~0x202ull) | 0x202;
-	if (bit == 10 || bit == 11)
-		*value = segment(bit);
-#endif
-#if defined(__x86_64__)
-	/* arch/x86/entry/entry_64.S: ax until there is a result; cx and r11 are the instruction's
-	 */
-	if (syscall && bit == 0)
-		*value = -ENOSYS;
-	if (syscall && bit == 2)
-		*value = (uintptr_t)pv_asm_planted_behind;
-	if (syscall && bit == 19)
-		*value = (observed & ~0x202ull) | 0x202;
-#endif
-	(void)observed;
-	return true;
-}
-
 /* How many of a sample's registers are not what was planted. */
 unsigned int pv_plant_wrong(struct pv_test *t, const struct pv_regs *r, const struct pv_plant *p,
 			    bool syscall)
@@ -120,7 +81,8 @@ unsigned int pv_plant_wrong(struct pv_test *t, const struct pv_regs *r, const st
 		if (!(r->mask & 1ull << bit))
 			continue;
 		is = pv_reg(t, r, bit);
-		if (!due(bit, p, syscall, is, &value) || is == value)
+		value = pv_isa_planted(bit, syscall, p->in[bit < PV_PLANT_REGS ? bit : 0], is);
+		if (is == value)
 			continue;
 		wrong++;
 		pv_message(t, "register %u: 0x%llx, planted 0x%llx", bit, (unsigned long long)is,

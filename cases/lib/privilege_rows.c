@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/hw_breakpoint.h>
 
+#include "arch/isa.h"
 #include "cases/lib/privilege.h"
 
 /* ---- what is asked for, on top of an event that anybody may have of himself ---- */
@@ -197,11 +198,7 @@ static void set_no_clock(struct perf_event_attr *a)
 	a->clockid = 2;
 }
 
-#if defined(__x86_64__) || defined(__i386__)
-#define KERNEL_WATCH 0
-#else
-#define KERNEL_WATCH (-EINVAL) /* no watchpoint of a task in kernel memory */
-#endif
+#define KERNEL_WATCH (PV_ISA_WATCH_KERNEL ? 0 : -EINVAL)
 
 #define NONE                                                                                       \
 	{                                                                                          \

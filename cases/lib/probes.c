@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "arch/isa.h"
 #include "cases/lib/probes.h"
 #include "cases/lib/sys.h"
 
@@ -14,16 +15,8 @@
 
 static void make_functions(char *page)
 {
-#if defined(__aarch64__)
-	static const uint32_t code[] = {0xd65f03c0}; /* ret */
-#elif defined(__arm__)
-	static const uint32_t code[] = {0xe12fff1e}; /* bx lr */
-#else
-	static const uint8_t code[] = {0xc3}; /* ret */
-#endif
-
 	for (int i = 0; i < FUNCTIONS; i++)
-		memcpy(page + (size_t)i * APART, code, sizeof(code));
+		memcpy(page + (size_t)i * APART, pv_code_return.insns, pv_code_return.size);
 	__builtin___clear_cache(page, page + FUNCTIONS * APART);
 }
 

@@ -84,3 +84,13 @@ bool pv_ring_next(struct pv_test *t, struct pv_ev *ev, struct pv_record *rec)
 	__atomic_store_n(&ev->page->data_tail, ev->tail, __ATOMIC_RELEASE);
 	return true;
 }
+
+uint64_t pv_ring_samples(struct pv_test *t, struct pv_ev *ev)
+{
+	static struct pv_record rec;
+	uint64_t n = 0;
+
+	while (pv_ring_next(t, ev, &rec))
+		n += rec.header.type == PERF_RECORD_SAMPLE;
+	return n;
+}

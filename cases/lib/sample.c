@@ -4,24 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arch/isa.h"
 #include "cases/lib/test.h"
 
-#if defined(__x86_64__)
-/* arch/x86/include/uapi/asm/perf_regs.h: ax bx cx dx si di bp sp ip flags cs ss, then r8..r15 */
-const unsigned int pv_reg_sp = 7, pv_reg_ip = 8;
-const uint64_t pv_regs_all = 0xff0fff, pv_regs_abi = PERF_SAMPLE_REGS_ABI_64;
-#elif defined(__i386__)
-const unsigned int pv_reg_sp = 7, pv_reg_ip = 8;
-const uint64_t pv_regs_all = 0xfff, pv_regs_abi = PERF_SAMPLE_REGS_ABI_32;
-#elif defined(__aarch64__)
-/* arch/arm64/include/uapi/asm/perf_regs.h: x0..x30, sp, pc */
-const unsigned int pv_reg_sp = 31, pv_reg_ip = 32;
-const uint64_t pv_regs_all = 0x1ffffffff, pv_regs_abi = PERF_SAMPLE_REGS_ABI_64;
-#else
-/* arch/arm/include/uapi/asm/perf_regs.h: r0..r10, fp, ip, sp, lr, pc */
-const unsigned int pv_reg_sp = 13, pv_reg_ip = 15;
-const uint64_t pv_regs_all = 0xffff, pv_regs_abi = PERF_SAMPLE_REGS_ABI_32;
-#endif
+const unsigned int pv_reg_sp = PV_ISA_SP, pv_reg_ip = PV_ISA_IP;
+const uint64_t pv_regs_all = PV_ISA_REGS, pv_regs_abi = PV_ISA_ABI;
 
 struct cursor {
 	const uint8_t *at, *end;

@@ -73,54 +73,16 @@ uint64_t sb_elf_id(struct sb_elf *e, uint8_t first, uint32_t size)
 
 /* ---- the files: each returns the size of the id that it has, 0 for none ---- */
 
-static uint32_t with_size(struct sb_elf *e, uint32_t size)
+/* Of e->size bytes. */
+static uint32_t with_size(struct sb_elf *e)
 {
+	const uint32_t size = e->size;
 	uint64_t at = e->notes;
 
 	sb_elf_header(e, ET_DYN, 2);
 	sb_elf_segment(e, PT_LOAD, 0, PAGE);
 	sb_elf_segment(e, PT_NOTE, at, sb_elf_id(e, 0x11, size));
 	return size <= 20 ? size : 0;
-}
-
-static uint32_t size_20(struct sb_elf *e)
-{
-	return with_size(e, 20);
-}
-
-static uint32_t size_16(struct sb_elf *e)
-{
-	return with_size(e, 16);
-}
-
-static uint32_t size_8(struct sb_elf *e)
-{
-	return with_size(e, 8);
-}
-
-static uint32_t size_4(struct sb_elf *e)
-{
-	return with_size(e, 4);
-}
-
-static uint32_t size_1(struct sb_elf *e)
-{
-	return with_size(e, 1);
-}
-
-static uint32_t size_0(struct sb_elf *e)
-{
-	return with_size(e, 0);
-}
-
-static uint32_t size_21(struct sb_elf *e)
-{
-	return with_size(e, 21);
-}
-
-static uint32_t size_64(struct sb_elf *e)
-{
-	return with_size(e, 64);
 }
 
 static uint32_t two_notes(struct sb_elf *e)
@@ -203,28 +165,28 @@ static uint32_t short_segment(struct sb_elf *e)
 
 static uint32_t object_file(struct sb_elf *e)
 {
-	with_size(e, 20);
+	with_size(e);
 	e->bytes[16] = ET_REL;
 	return 0;
 }
 
 static uint32_t not_elf(struct sb_elf *e)
 {
-	with_size(e, 20);
+	with_size(e);
 	e->bytes[3] = 'G';
 	return 0;
 }
 
 static uint32_t no_class(struct sb_elf *e)
 {
-	with_size(e, 20);
+	with_size(e);
 	e->bytes[EI_CLASS] = ELFCLASSNONE;
 	return 0;
 }
 
 static uint32_t cut_in_header(struct sb_elf *e)
 {
-	with_size(e, 20);
+	with_size(e);
 	memset(e->bytes + 17, 0, PAGE - 17);
 	return 0;
 }
@@ -233,57 +195,63 @@ static uint32_t cut_in_header(struct sb_elf *e)
 static uint32_t third_page(struct sb_elf *e)
 {
 	e->notes = 2 * PAGE + 40;
-	return with_size(e, 20);
+	return with_size(e);
 }
 
 static uint32_t across_pages(struct sb_elf *e)
 {
 	e->notes = PAGE - 8;
-	return with_size(e, 20);
+	return with_size(e);
 }
 
 static uint32_t id_across_pages(struct sb_elf *e)
 {
 	e->notes = PAGE - 24;
-	return with_size(e, 20);
+	return with_size(e);
 }
 
 static uint32_t late_headers(struct sb_elf *e)
 {
 	e->headers = PAGE + 64;
-	return with_size(e, 20);
+	return with_size(e);
 }
 
 static uint32_t headers_across_pages(struct sb_elf *e)
 {
 	e->headers = PAGE - 16;
 	e->notes = PAGE + 512;
-	return with_size(e, 20);
+	return with_size(e);
 }
 
 const struct sb_elf_file sb_elf_files[SB_ELF_FILES] = {
-	{"20 bytes", size_20, false},
-	{"16 bytes", size_16, false},
-	{"8 bytes", size_8, false},
-	{"4 bytes", size_4, false},
-	{"1 byte", size_1, false},
-	{"0 bytes", size_0, false},
-	{"21 bytes", size_21, false},
-	{"64 bytes", size_64, false},
-	{"two notes", two_notes, false},
-	{"behind other notes", behind_others, false},
-	{"second segment", second_segment, false},
-	{"wrong name", wrong_name, false},
-	{"wrong type", wrong_type, false},
-	{"no segment", no_segment, false},
-	{"short segment", short_segment, false},
-	{"object file", object_file, false},
-	{"not ELF", not_elf, false},
-	{"no class", no_class, false},
-	{"cut in the header", cut_in_header, false},
-	{"third page", third_page, true},
-	{"note across pages", across_pages, true},
-	{"id across pages", id_across_pages, true},
-	{"headers on the second page", late_headers, true},
-	{"headers across pages", headers_across_pages, true},
+	{"20 bytes", with_size, 20, false},
+	{"16 bytes", with_size, 16, false},
+	{"8 bytes", with_size, 8, false},
+	{"4 bytes", with_size, 4, false},
+	{"1 byte", with_size, 1, false},
+	{"0 bytes", with_size, 0, false},
+	{"21 bytes", with_size, 21, false},
+	{"64 bytes", with_size, 64, false},
+	{"two notes", two_notes, 20, false},
+	{"behind other notes", behind_others, 20, false},
+	{"second segment", second_segment, 20, false},
+	{"wrong name", wrong_name, 20, false},
+	{"wrong type", wrong_type, 20, false},
+	{"no segment", no_segment, 20, false},
+	{"short segment", short_segment, 20, false},
+	{"object file", object_file, 20, false},
+	{"not ELF", not_elf, 20, false},
+	{"no class", no_class, 20, false},
+	{"cut in the header", cut_in_header, 20, false},
+	{"third page", third_page, 20, true},
+	{"note across pages", across_pages, 20, true},
+	{"id across pages", id_across_pages, 20, true},
+	{"headers on the second page", late_headers, 20, true},
+	{"headers across pages", headers_across_pages, 20, true},
 };
+
+uint32_t sb_elf_make(struct sb_elf *e, unsigned int i)
+{
+	e->size = sb_elf_files[i].size;
+	return sb_elf_files[i].make(e);
+}

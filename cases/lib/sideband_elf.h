@@ -14,6 +14,7 @@ struct sb_elf {
 	uint64_t headers; /* where the program headers are */
 	uint8_t *bytes;
 	uint64_t notes; /* where the next note goes */
+	uint32_t size;  /* of the id, where the file has nothing special */
 };
 
 void sb_elf_header(struct sb_elf *e, uint16_t type, uint16_t nr);
@@ -25,8 +26,11 @@ uint64_t sb_elf_id(struct sb_elf *e, uint8_t first, uint32_t size);
 struct sb_elf_file {
 	const char *what;
 	uint32_t (*make)(struct sb_elf *e);
+	uint32_t size;   /* for sb_elf.size */
 	bool since_6_12; /* found only since build ids are read from any page */
 };
 #define SB_ELF_FILES 24
 extern const struct sb_elf_file sb_elf_files[SB_ELF_FILES];
+/* Makes the i-th of them: its make(). */
+uint32_t sb_elf_make(struct sb_elf *e, unsigned int i);
 #endif

@@ -16,7 +16,7 @@ struct pv_run_opts {
 	const char *only_file; /* the jobs and their order, instead of the selection's */
 	unsigned int repeat;
 	bool shuffle, deterministic;
-	bool kallsyms; /* send the table of symbols behind the last case */
+	bool kallsyms;    /* send the table of symbols behind the last case */
 	const char *soak; /* stress neighbours (soak.h); NULL: none, and taint is not watched */
 	bool quick;       /* only the most telling cases, these first */
 	bool standard;    /* those, and one case of each promise on each PMU */
@@ -53,8 +53,9 @@ int pv_jobs(const struct pv_run_opts *o, const struct pv_selection *sel, struct 
 int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, struct pv_out *out,
 		  volatile sig_atomic_t *stop);
 
-#define PV_PIECE 49152 /* bytes of a file in one event: a multiple of 3, far below a line's limit  \
-			*/
+#define PV_PIECE                                                                                   \
+	49152 /* bytes of a file in one event: a multiple of 3, far below a line's limit           \
+	       */
 /* text needs len / 3 * 4 + 5 bytes. */
 void pv_base64(char *text, const unsigned char *data, size_t len);
 /* Files and directories of o->collect as `file` events (collect.c). */

@@ -34,7 +34,7 @@ static const struct option options[] = {
 	{"descriptor", required_argument, NULL, 'd'},
 	{"expect", required_argument, NULL, 'e'},
 	{"collect", required_argument, NULL, 'C'},
-	{"kallsyms", no_argument, NULL, 'K'},
+	{"kallsyms", required_argument, NULL, 'K'},
 	{"quick", no_argument, NULL, 'q'},
 	{"standard", no_argument, NULL, 'S'},
 	{"deterministic", no_argument, NULL, 'D'},
@@ -52,7 +52,7 @@ static void usage(FILE *f)
 	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick | --standard]\n"
 	      "       [--repeat N] [--shuffle SEED] [--timeout SECONDS] [--cpu N] [--platform NAME]\n"
 	      "       [--descriptor NAME]... [--expect FAMILY]... [--deterministic] [--skip-file FILE]\n"
-	      "       [--only-file FILE] [--soak NEIGHBOUR,...] [--collect PATH]... [--kallsyms]\n"
+	      "       [--only-file FILE] [--soak NEIGHBOUR,...] [--collect PATH]... [--kallsyms 0|1]\n"
 	      "       [--list]\n"
 	      "Runs pmuvet's cases on this machine; the event stream goes to standard output.\n",
 	      f);
@@ -109,7 +109,8 @@ static int parse(int argc, char **argv, struct pv_run_opts *o, bool *list)
 			o->only_file = optarg;
 			continue;
 		case 'K':
-			o->kallsyms = true;
+			/* 0 or 1, by the same instructions: see runner/guest/cli.py. */
+			o->kallsyms = optarg[0] == '1';
 			continue;
 		case 'N':
 			if (!pv_soak_known(optarg))

@@ -167,7 +167,7 @@ bool pv_soak_known(const char *list)
 
 	snprintf(copy, sizeof(copy), "%s", list);
 	for (word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-		bool known = false;
+		bool known = !strcmp(word, "none");
 
 		for (size_t i = 0; i < NR_NEIGHBOURS; i++)
 			known |= !strcmp(neighbours[i].name, word);

@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whether every neighbour in the comma-separated list is known; else a line on stderr. */
+/* Whether every neighbour in the comma-separated list ("none": none) is known; else a line on
+ * stderr. */
 bool pv_soak_known(const char *list);
 /*
  * Starts those of the list that this machine can have, each a process of its own that ends with

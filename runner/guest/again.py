@@ -36,6 +36,7 @@ class Crash:
     case: Case
     titles: tuple[str, ...]  # the first is its name; another one of them is the same bug
     before: tuple[Case, ...] = ()
+    hang: str = ""  # how it hung; where it is caught, so its title, is chance
 
 
 def titles(event: dict[str, Any]) -> tuple[str, ...]:
@@ -46,6 +47,11 @@ def titles(event: dict[str, Any]) -> tuple[str, ...]:
         more = alt if isinstance(alt, list) else []
         return (title, *(text for text in more if isinstance(text, str)))
     return (str(event.get("reason", event["verdict"])).partition("; ")[0],)
+
+
+def hang(event: dict[str, Any]) -> str:
+    """Of a case_end: the kind of hang, "" when it is none."""
+    return str(event.get("death", "")) if event["verdict"] == "hang" else ""
 
 
 class Exhausted(Exception):
@@ -169,8 +175,9 @@ class Again:
                 end = self._end_of(crash.case, jobs)
             except NoAnswer as why:
                 raise Exhausted(str(why)) from None
-        return end is not None and end["verdict"] in DEAD and bool(
-            set(titles(end)) & set(crash.titles))
+        if end is None or end["verdict"] not in DEAD:
+            return False
+        return bool(set(titles(end)) & set(crash.titles)) or (crash.hang != "" and hang(end) == crash.hang)
 
     def _end_of(self, case: Case, jobs: Sequence[Case]) -> dict[str, Any] | None:
         """The case_end of `case`; None when the boot ended at another one or without it."""

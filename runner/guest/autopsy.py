@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import SOURCE_ROOT, printk
-from .death import Cpu, Death, cause, panic_text
+from .death import Cpu, Death, Took, cause, panic_text
 from .dump import Dump, DumpError
 from .kallsyms import Kallsyms
 from .qmp import Monitor
@@ -182,7 +182,7 @@ def parse_splats(lines: list[str], notes: list[str]) -> list[dict[str, Any]]:
 HANGS = ("soft-hang", "hard-hang", "user-spin")
 
 
-def judge(kind: str, reason: str, evidence: Evidence, seconds: float, ran: float) -> Death:
+def judge(kind: str, reason: str, evidence: Evidence, took: Took) -> Death:
     """
     The kind as seen from outside, corrected by what the log says: a panic that the console kept to itself,
     an oops that took a lock with it.
@@ -200,7 +200,7 @@ def judge(kind: str, reason: str, evidence: Evidence, seconds: float, ran: float
     title = classify(evidence.cpus)[1] if kind in HANGS else reason
     if kind in ("panic", "oops", "reset"):
         title = str(first["title"]) if first else panic or reason
-    return Death(kind, title, evidence.source, seconds, ran, tuple(evidence.cpus), tuple(splats),
+    return Death(kind, title, evidence.source, took, tuple(evidence.cpus), tuple(splats),
                  tuple(evidence.unseen), tuple(evidence.notes))
 
 

@@ -28,8 +28,8 @@ class _Thread:
 
 class Chance:
     """
-    Seconds in which no thread of QEMU (and of this process, which has to listen) waited for a CPU and none
-    was stopped. Where the kernel does not
+    Seconds in which no thread of these processes waited for a CPU (two that wait for each other's work wait
+    one behind the other) and none was stopped. Where the kernel does not
     count waiting (no /proc/PID/schedstat), a thread that wants to run is believed its CPU time alone.
     """
 
@@ -53,14 +53,13 @@ class Chance:
         pairs = [(self._threads[tid], new) for tid, new in threads.items() if tid in self._threads]
         if any(new.state in "Tt" for _, new in pairs):
             return 0.0
-        waited, used = 0.0, 0.0
+        waited = 0.0
         for old, new in pairs:
             if new.waiting is not None and old.waiting is not None:
-                waited = max(waited, new.waiting - old.waiting)
+                waited += max(0.0, new.waiting - old.waiting)
             elif new.state == "R":
-                # At most what it used.
-                used = max(used, new.cpu - old.cpu)
-                waited = max(waited, wall - used)
+                # It ran for at most what it used.
+                waited += max(0.0, wall - (new.cpu - old.cpu))
         return max(0.0, wall - waited)
 
     def _read(self) -> dict[str, _Thread]:

@@ -53,12 +53,20 @@ class Cpu:
 
 
 @dataclass(frozen=True)
+class Took:
+    """From the last sign of life to the verdict."""
+
+    seconds: float
+    ran: float  # those in which QEMU and the runner could run
+    silence: float | None = None  # how long the guest was allowed to be silent
+
+
+@dataclass(frozen=True)
 class Death:
     kind: str
     title: str
     log: str  # where the evidence was found: "console", "dump", "kmsg", "" (nowhere)
-    seconds: float  # from the last sign of life to this verdict
-    ran: float  # the part of them in which the guest could have run
+    took: Took = Took(0.0, 0.0)
     cpus: tuple[Cpu, ...] = ()
     splats: tuple[dict[str, Any], ...] = ()  # as `pmuvet crash --json` gives them
     unseen: tuple[str, ...] = ()  # the log's lines that did not come out on the console
@@ -72,7 +80,9 @@ class Death:
             event["log"] = self.log
         if self.notes:
             event["notes"] = list(self.notes)
-        return {**event, "seconds": round(self.seconds, 3), "ran": round(self.ran, 3)}
+        if self.took.silence:
+            event["silence"] = round(self.took.silence, 3)
+        return {**event, "seconds": round(self.took.seconds, 3), "ran": round(self.took.ran, 3)}
 
     def splat_events(self, case: dict[str, Any]) -> list[dict[str, Any]]:
         return [splat_event(splat, case, self.log) for splat in self.splats[:SPLATS_MAX]]
@@ -92,7 +102,7 @@ def splat_event(splat: dict[str, Any], case: dict[str, Any], source: str) -> dic
 
 def cause(splats: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The first that kills: what comes behind it is its consequence."""
-    return next((splat for splat in splats if splat.get("severity") == "fatal"), None)
+    return next((splat for splat in splats if fatal(splat)), None)
 
 
 def panic_text(lines: list[str]) -> str:
@@ -103,6 +113,8 @@ def panic_text(lines: list[str]) -> str:
     return ""
 
 
+# What the kernel says of a hang, and may survive.
+STALLS = ("soft-lockup", "hard-lockup")
 # arch/x86/kernel/dumpstack.c, arch/arm64/kernel/traps.c, lib/bug.c
 FATAL = re.compile(r"(?m)^(Oops: |Internal error: |kernel BUG at )")
 
@@ -110,5 +122,5 @@ FATAL = re.compile(r"(?m)^(Oops: |Internal error: |kernel BUG at )")
 def fatal(event: dict[str, Any]) -> bool:
     """Whether an agent's splat left the kernel damaged: a task was killed with what it held."""
     if event.get("severity"):
-        return bool(event["severity"] == "fatal")
+        return bool(event["severity"] == "fatal" and event.get("class") not in STALLS)
     return bool(FATAL.search(str(event.get("text", ""))))

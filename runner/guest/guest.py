@@ -14,7 +14,7 @@ from typing import Any
 from .autopsy import Autopsy, judge
 from .chance import Chance, Pace
 from .console import Console, Follower
-from .death import VERDICTS, Death
+from .death import VERDICTS, Death, Took
 from .qemu import Process
 from .qmp import Monitor
 from .stream import clean
@@ -33,7 +33,7 @@ NMI_SECONDS = 0.5
 OUTPUT_MAX = 256 << 20  # of each channel: a guest must not fill the host's disk
 CONSOLE_SECONDS = 2.0  # from hello to the agent's line on a console that works
 # QEMU that gets this little of the time that passes is no place to judge a guest.
-STARVED = 20
+STARVED = 40
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Guest:
         self._autopsy = Autopsy(channels, memory, keep_dump)
         self._start = time.monotonic()
         self._process = Process(words, channels / "qemu.stderr")
-        self._chance = Chance(self._process.pid, os.getpid())
+        self._chance = Chance(self._process.pid)
         self._console = Console(channels / "console")
         self._monitor: Monitor | None = None
         self._port = Follower(channels / "results")
@@ -106,7 +106,7 @@ class Guest:
         self._last_frame = 0.0
         self._case_since: float | None = None
         self._dying_since: float | None = None
-        self._last_sign = self._start  # and this is of the wall's
+        self._last_sign = self._start  # of the wall's
         self._pace = Pace()
         self._finished = False
         self._shutdown: str | None = None
@@ -261,6 +261,8 @@ class Guest:
             return _Cause("reset", "guest reset without a panic's text (triple fault, or reboot)")
         if self._shutdown == "guest-shutdown":
             return _Cause("" if self._finished else "power-off", "guest powered off before the run's end", "crash")
+        if self._shutdown == "host-signal":
+            return _Cause("qemu-killed", f"QEMU was told by a signal to end{self._said()}")
         return _Cause("", f"QEMU ended ({self._shutdown or 'no reason given'}){self._said()}", "error")
 
     def _paused(self) -> _Cause | None:
@@ -315,27 +317,31 @@ class Guest:
         if not cause.kind or (self._finished and not self._dead_by_panic()):
             return None
         kind, cpus = cause.kind, []
+        silent = self._chance.seconds() - self._last_frame
+        # From here on this side and QEMU work for each other.
+        both = Chance(self._process.pid, os.getpid())
         monitor = self._monitor if self._monitor and not self._monitor.closed and kind in EXAMINED else None
         if monitor:
             cpus = Triage(monitor, self._chance).sample(once=kind != "hang")
-            if kind == "hang":
-                kind, _ = classify(cpus)
-                yield from self._poke(monitor)
-            if self._shutdown is None:
-                monitor.stop()
+        if kind == "hang":
+            kind, _ = classify(cpus)
+            yield from self._poke(monitor)
+        if monitor and self._shutdown is None:
+            monitor.stop()
         # A panic that came to its reset has told all: memory has no more.
         whole = kind == "panic" and self._console.panic and self._shutdown is not None
         evidence = self._autopsy.perform(None if whole else monitor, cpus)
         yield from self._pump()
-        return judge(kind, cause.reason, evidence, time.monotonic() - self._last_sign,
-                     self._chance.seconds() - self._last_frame)
+        took = Took(time.monotonic() - self._last_sign, silent + both.seconds(),
+                    self._limits.silence or self._pace.silence())
+        return judge(kind, cause.reason, evidence, took)
 
-    def _poke(self, monitor: Monitor) -> Iterator[QmpEvent | Frame | Bad | Hello]:
+    def _poke(self, monitor: Monitor | None) -> Iterator[QmpEvent | Frame | Bad | Hello]:
         """
         The last question to a guest that is given up: an NMI reaches a CPU whose interrupts are off, and the
         kernel prints where it was. It counts as an unknown NMI, so never before the verdict.
         """
-        if not monitor.inject_nmi():
+        if not monitor or not monitor.inject_nmi():
             return
         end = time.monotonic() + NMI_SECONDS
         while time.monotonic() < end and self._shutdown is None:

@@ -64,7 +64,11 @@ class HostNeighbours:
             monitor.stop()
             return
         self.recent.append((now, "live snapshot"))
-        fd = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            fd = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        except OSError as err:
+            self._give_up("snapshot", str(err))
+            return
         try:
             # Unlinked: a killed runner leaves nothing.
             os.unlink(self._file)

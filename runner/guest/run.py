@@ -13,7 +13,7 @@ from typing import Any
 
 import debget
 
-from .again import DEAD, Case, Crash, titles
+from .again import DEAD, Case, Crash, hang, titles
 from .autopsy import parse_splats
 from .chance import Chance
 from .death import Death, cause, fatal, splat_event
@@ -143,7 +143,7 @@ class Run:
             guest.close()
         assert end is not None
         self._write_boot()
-        self._ended = (self._chance.seconds(), end.death.ran if end.death else 0.0)
+        self._ended = (self._chance.seconds(), end.death.took.ran if end.death else 0.0)
         if self._current:
             self._close_case(end.verdict, end.reason, end.tail, end.death)
         elif end.death:
@@ -261,7 +261,7 @@ class Run:
         """The guest lives on, with whatever the oops left locked: what it would say of further cases is worth nothing."""
         title = str(splat.get("title", ""))
         case = {"case": event["case"], "rep": event["rep"]}
-        self._write(Death("oops", title, "kmsg", 0.0, 0.0).event(case))
+        self._write(Death("oops", title, "kmsg").event(case))
         self._dying = f"oops: {title}"
         more = {key: event[key] for key in ("seconds",) if key in event}
         return {**end_keys((event["case"], event["rep"]), "crash", self._dying), **oops_keys(splat), **more}
@@ -284,7 +284,7 @@ class Run:
         self._verdicts[event["verdict"]] += 1
         self._write(event)
         if event["verdict"] in DEAD:
-            self._crashes.append(Crash(case, titles(event), tuple(self._boot_cases[:-1])))
+            self._crashes.append(Crash(case, titles(event), tuple(self._boot_cases[:-1]), hang(event)))
 
     # ---- the stream ----
 

@@ -25,7 +25,7 @@ from .stream import Writer
 from .transport import Bad, Frame
 
 GUEST_NEIGHBOURS = ("forks", "hotplug", "watchdog")
-ROUNDS = 64  # in one boot: behind them the guest starts afresh
+ROUNDS = 500  # in one boot: behind them the guest starts afresh
 BEFORE = 5  # cases before the window that are told, too
 QUIET_MAX = 200
 TOLD_EVERY = 60.0
@@ -97,11 +97,10 @@ class Soak:
     _damaged: bool = False  # by an oops: this boot is to end
     _oops: dict[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self._start = self.clock()
+    _first: float | None = None  # the first guest's hello: from here the time counts
 
     def elapsed(self) -> float:
-        return self.clock() - self._start
+        return self.clock() - self._first if self._first is not None else 0.0
 
     # ---- boots ----
 
@@ -127,12 +126,15 @@ class Soak:
         if not chosen:
             return
         self.say(f"{len(chosen)} case(s) failed under stress: again in a quiet guest")
+        end: End | None = None
         guest = self.start("quiet", ["--shuffle", str(self.seed)], [(case, 0) for case in chosen], None)
         running = ""
         try:
             for item in guest.events():
-                if isinstance(item, End) and running:
-                    self.failures[running].quiet = item.verdict
+                if isinstance(item, End):
+                    end = item
+                    if running and item.verdict in DEAD:
+                        self.failures[running].quiet = item.verdict
                 if not isinstance(item, Frame):
                     continue
                 event = item.payload
@@ -143,13 +145,15 @@ class Soak:
                     running = ""
         finally:
             guest.close()
+        if end and not end.finished and not any(f.quiet in DEAD for f in self.failures.values()):
+            self._trouble(f"the quiet guest did not come to its end: {end.reason}")
 
     def _boot(self, seed: int) -> End | None:
         """None when the time is over."""
         directory = self.scratch / str(self.boots)
         self._host = HostNeighbours(self.host_names, random.Random(seed), directory)
-        # An empty list of neighbours still watches the taint.
-        args = ["--shuffle", str(seed), "--repeat", str(ROUNDS), "--soak", ",".join(self.guest_names)]
+        # Without neighbours the taint is still watched.
+        args = ["--shuffle", str(seed), "--repeat", str(ROUNDS), "--soak", ",".join(self.guest_names) or "none"]
         guest = self.start(str(self.boots), args, (), self._host)
         boot: dict[str, Any] = {"event": "boot", "n": self.boots,
                                 "reason": "start" if self.boots == 1 else "restart"}
@@ -159,6 +163,7 @@ class Soak:
             for item in guest.events():
                 if isinstance(item, Hello):
                     boot["seconds"] = round(item.seconds, 3)
+                    self._first = self._first or self.clock()
                 elif isinstance(item, End):
                     self._end_of_boot(item, seed, boot)
                     return item
@@ -178,7 +183,7 @@ class Soak:
         return None
 
     def _end_of_boot(self, end: End, seed: int, boot: dict[str, Any]) -> None:
-        if end.finished:
+        if end.finished or (agent_refusal(end) and not self._began):
             return
         if not end.reached_init:
             self._message(f"boot {self.boots} did not reach init: {end.reason}")
@@ -247,7 +252,7 @@ class Soak:
         if fatal(event):
             # The guest lives on with what the oops left locked: the rest of this boot is worth nothing.
             case = {"case": event["case"], "rep": event["rep"]} if "case" in event else {}
-            self._write(Death("oops", str(event.get("title", "")), "kmsg", 0.0, 0.0).event(case))
+            self._write(Death("oops", str(event.get("title", "")), "kmsg").event(case))
             self._oops = oops_keys(event)
             self._damaged = True
 
@@ -273,8 +278,9 @@ class Soak:
         beside = self._host.told(time.monotonic()) if self._host else []
         found = Finding(kind, title, self.elapsed(), self.boots, seed, tuple(self._window), tuple(self._before),
                         tuple(beside), tuple(tail))
+        known = any((kind, title) == (old.kind, old.title) for old in self.findings)
         self.findings.append(found)
-        for line in found.lines():
+        for line in [] if known else found.lines():
             self.say(line)
 
     # ---- the stream and the summary ----

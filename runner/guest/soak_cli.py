@@ -21,6 +21,7 @@ from .soak import GUEST_NEIGHBOURS, Soak
 from .stream import Writer
 
 EXIT_FOUND = 1
+CASE_SECONDS = 60.0  # six times a run's: the neighbours take theirs
 NEIGHBOURS = (*GUEST_NEIGHBOURS, *neighbours.NAMES)
 AGENT_OPTIONS = ("filter", "exclude", "descriptor")
 
@@ -103,6 +104,7 @@ def _soak(options: argparse.Namespace, argv: Sequence[str], scratch: Path) -> in
     platform = platforms.load(options.platform)
     # A second CPU to take away, where counts are not deterministic anyway.
     options.smp = options.smp or (platform.smp if platform.tcg.deterministic else max(platform.smp, 2))
+    options.timeout = options.timeout or CASE_SECONDS
     session = Session(options, _agent_args(options))
     machine = session.machine(session.use_kvm())
     seed = random.SystemRandom().randrange(1 << 32) if options.seed is None else options.seed

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from runner.guest.stream import clean
 
 from . import SOURCE_ROOT
 from .amalgamate import Tree, text
@@ -47,8 +48,8 @@ class Run:
 
 
 def comment(lines: Iterable[str]) -> str:
-    clean = [line.replace("*/", "* /").rstrip() for line in lines]
-    return "/*\n" + "".join(f" * {line}".rstrip() + "\n" for line in clean) + " */\n"
+    safe = [clean(line).replace("*/", "* /").replace("/*", "/ *").rstrip() for line in lines]
+    return "/*\n" + "".join(f" * {line}".rstrip() + "\n" for line in safe) + " */\n"
 
 
 def how_to(arch: str, qemu: Sequence[str]) -> list[str]:
@@ -214,7 +215,7 @@ def main(argv: list[str]) -> int:
         say(f"repro: {options.what}: no such stream, and no case id; see pmuvet repro --help")
         return EXIT_USAGE
     except ReproError as err:
-        say(f"repro: {err}")
+        say(f"repro: {options.what}: {err}")
         return EXIT_USAGE
     except (StreamBroken, OSError) as err:
         say(f"repro: {err}")

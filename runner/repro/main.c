@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The main of a reproducer: runs its cases one after the other, each in a process of its own, and
- * says what their checks saw. Ends with 1 when one of them failed. As a machine's init it mounts what
- * cases need, first, and powers off at the end.
+ * says what their checks saw. Ends with 1 when one of them failed. As a machine's init it mounts
+ * what cases need, first, and powers off at the end.
  *
  * Never compiled here: `pmuvet repro` puts it behind the cases (runner/repro/cli.py).
  */
@@ -34,8 +34,9 @@ static void on_evidence(void *ctx, const struct pv_evidence *e)
 	if (e->op == PV_OP_NOTE)
 		printf("  %s: %lld\n", e->name, (long long)e->observed);
 	else if (e->op == PV_OP_IN)
-		printf("  %s %s: %lld, due is %lld to %lld (%s:%d)\n", e->ok ? "ok" : "WRONG", e->name,
-		       (long long)e->observed, (long long)e->lo, (long long)e->hi, e->file, e->line);
+		printf("  %s %s: %lld, due is %lld to %lld (%s:%d)\n", e->ok ? "ok" : "WRONG",
+		       e->name, (long long)e->observed, (long long)e->lo, (long long)e->hi, e->file,
+		       e->line);
 	else
 		printf("  %s %s: %lld, due is %lld (%s:%d)\n", e->ok ? "ok" : "WRONG", e->name,
 		       (long long)e->observed, (long long)e->expected, e->file, e->line);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 MARK = "repro: "  # before each line of a program that a case has printed (cases/lib/fuzz_print.c)
 LINE_MAX = 1 << 20
+CASE = re.compile(r"[!-~]{1,512}")  # docs/stream.md
 
 
 class StreamBroken(Exception):
@@ -50,12 +52,21 @@ def pasted(qemu: Sequence[str], cmdline: str = "") -> list[str]:
             out += ["-chardev", "stdio,id=console,signal=on"]
         elif word == "-initrd":
             out += ["-initrd", "initramfs"]
+        elif word == "-action":
+            # A run pauses a guest that has ended.
+            out += ["-no-reboot", "-action", "panic=none"]
         elif not (word in ("-chardev", "-mon", "-blockdev") or
                   word == "-device" and value.startswith("virtserialport")):
             out.append(word)
             continue
         words.pop(0)
     return out
+
+
+def _case(value: Any) -> str:
+    if not isinstance(value, str) or not CASE.fullmatch(value):
+        raise ValueError("case: an id is printable ASCII without blanks")
+    return value
 
 
 def _text(value: Any) -> str:
@@ -95,15 +106,17 @@ class _Reader:
         elif not self.begin:
             raise ValueError("the first event must be run_begin")
         elif kind == "case_begin":
-            self.open = (str(event["case"]), int(event["rep"]))
+            self.open = (_case(event["case"]), int(event["rep"]))
             self.printed.pop(self.open, None)
         elif kind == "case_end":
+            _case(event["case"])
+            int(event["rep"])
             self.ends.append(event)
             self.open = None
         elif kind == "again":
-            self.again[str(event["case"])] = event
+            self.again[_case(event["case"])] = event
         elif kind == "message" and _text(event.get("text")).startswith(MARK) and "case" in event:
-            key = (str(event["case"]), int(event["rep"]))
+            key = (_case(event["case"]), int(event["rep"]))
             self.printed.setdefault(key, []).append(event["text"].removeprefix(MARK))
 
     def findings(self) -> list[Finding]:
@@ -147,7 +160,7 @@ class _Reader:
 
 def _tried(finding: Finding, again: Mapping[str, Any]) -> Finding:
     prefix = again.get("prefix")
-    prefix = [str(case) for case in prefix] if isinstance(prefix, list) else []
+    prefix = [_case(case) for case in prefix] if isinstance(prefix, list) else []
     if again.get("alone"):
         tried = "it crashes alone, in a fresh boot"
     elif again.get("reproduced"):
@@ -161,4 +174,7 @@ def findings(path: Path) -> list[Finding]:
     """Cases that crashed or hung, and failed sequences; each once."""
     reader = _Reader(path)
     reader.read()
-    return reader.findings()
+    try:
+        return reader.findings()
+    except ValueError as err:
+        raise StreamBroken(f"{path}: {err}") from None

@@ -43,10 +43,11 @@ class Catalogue:
         if found:
             return found[0]
         if any(c.id == case for c in self.cases):
-            raise ReproError(f"{case}: not a case of {arch}; see pmuvet list --arch {arch}")
+            names = ", ".join(sorted(descriptors.values()))
+            raise ReproError(f"not a case of {arch}{f' with {names}' if names else ''}; see pmuvet list --arch {arch}")
         near = difflib.get_close_matches(case, {c.id for c in self.cases}, 3)
         hint = f"; near it: {', '.join(near)}" if near else "; see pmuvet list"
-        raise ReproError(f"{case}: no such case{hint}")
+        raise ReproError(f"no such case{hint}")
 
 
 def _needed(pmu: Pmu, case_events: set[str], kept: Iterable[Chunk], strings: set[str]) -> Pmu:

@@ -154,7 +154,7 @@ def test_the_modules_of_the_kernel_are_told() -> None:
 
 
 def test_kallsyms_come_packed_and_whole_behind_the_last_case() -> None:
-    stream = run("--kallsyms", "--filter", "test/other/*")
+    stream = run("--kallsyms=1", "--filter", "test/other/*")
     pieces = [e for e in stream if e["event"] == "kallsyms"]
     assert stream[-1]["event"] == "run_end" and stream[-2] is pieces[-1]
     assert [piece["end"] for piece in pieces] == [False] * (len(pieces) - 1) + [True]

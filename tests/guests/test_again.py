@@ -84,6 +84,16 @@ def test_another_bug_is_not_the_same_bug() -> None:
     assert not found["reproduced"] and "not even behind all" in found["reason"]
 
 
+def test_a_hang_is_known_by_its_kind() -> None:
+    for kind, same in (("soft-hang", True), ("hard-hang", False)):
+        written: list[dict[str, Any]] = []
+        again = Again(lambda jobs: ListGuest(jobs, lambda before: True, "x"),
+                      lambda which, how: {"verdict": "hang", "title": f"{kind}: in there", "death": kind},
+                      written.append, lambda text: None)
+        again.investigate([Crash(("a", 0), ("soft-hang: in here",), (), "soft-hang")])
+        assert written[0]["alone"] is same
+
+
 def test_what_does_not_happen_again_is_said() -> None:
     found = search(lambda before: False, 10)
     assert not found["alone"] and not found["reproduced"] and "prefix" not in found

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+import debget
 from runner.guest.symbols import Receiver, kallsyms_file
+from tests.conftest import events, pmuvet
 
 ID = "0123456789abcdef0123456789abcdef01234567"
 TABLE = b"ffffffff81000000 T _text\nffffffff81000100 t a\n"
@@ -78,3 +80,31 @@ def test_what_is_not_whole_is_not_kept(tmp_path: Path, image: Path, spoil: str) 
     # The next one is whole again.
     send(receiver, pieces(packed))
     assert not receiver.wanted()
+
+
+@pytest.mark.parametrize("platform", ["arm64", "x86_64"])
+def test_a_real_guest_is_asked_once_and_counts_the_same(platform: str, tmp_path: Path) -> None:
+    """The first run of a kernel sends its symbols, the second does not."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for name in ("apt", "images", "kernels", "kvm"):
+        (debget.cache_root() / name).mkdir(parents=True, exist_ok=True)
+        (cache / name).symlink_to(debget.cache_root() / name)
+    runs, keep = [], []
+    for n in ("1", "2"):
+        done = pmuvet("run", "--platform", platform, "--json", str(tmp_path / n), "--keep", str(tmp_path / f"keep{n}"),
+                      "--filter", "sw/counting/*", "--filter", "breakpoint/counting/*", env={"PMUVET_CACHE": str(cache)},
+                      timeout=400)
+        assert done.returncode == 0, done.stdout + done.stderr
+        runs.append(events(tmp_path / n))
+        keep.append((tmp_path / f"keep{n}" / "1" / "results").read_bytes())
+    begin, modules = runs[0][0], next(e for e in runs[0] if e["event"] == "modules")
+    table = kallsyms_file(cache, begin["kernel"]["build_id"])
+    assert b" T _stext\n" in gzip.decompress(table.read_bytes())
+    assert b'"event":"kallsyms"' in keep[0] and b'"event":"kallsyms"' not in keep[1]
+    assert not any(e["event"] == "kallsyms" for run in runs for e in run)
+    assert {"virtio_console", "qemu_fw_cfg"} <= {m["name"] for m in modules["modules"]}
+    assert all(len(m["build_id"]) == 40 and m["size"] for m in modules["modules"])
+    if platform == "arm64":
+        evidence = [[e for e in run if e["event"] == "evidence"] for run in runs]
+        assert evidence[0] == evidence[1] and len(evidence[0]) > 100

@@ -13,7 +13,7 @@ import pytest
 from runner.guest import autopsy, chance, kallsyms, printk, registers
 from runner.guest.autopsy import Autopsy, Evidence, judge
 from runner.guest.chance import Chance, Pace
-from runner.guest.death import Cpu, fatal, panic_text
+from runner.guest.death import Cpu, Took, fatal, panic_text
 from runner.guest.dump import Dump, DumpError
 from runner.guest.guest import Guest, Limits
 from runner.guest.qemu import Process
@@ -138,6 +138,9 @@ PANIC = "[    1.0] Kernel panic - not syncing: "
 @pytest.mark.parametrize("kind, lines, splats, verdict, title", [
     ("hard-hang", [], [], "hard-hang", "hard-hang: in spin with interrupts off"),
     ("hard-hang", ["x"], [splat("oops in f")], "oops", "oops in f"),
+    # A hang in which the kernel has noticed it is still that hang.
+    ("hard-hang", ["x"], [splat("BUG: soft lockup in f", **{"class": "soft-lockup"})], "hard-hang",
+     "hard-hang: in spin with interrupts off"),
     ("soft-hang", [PANIC + "no one saw it"], [], "panic", "Kernel panic - not syncing: no one saw it"),
     # What our own NMI made the kernel say is no cause.
     ("hard-hang", [PANIC + "NMI: Not continuing"], [splat("panic in spin", text=PANIC + "NMI: Not continuing")],
@@ -151,7 +154,7 @@ PANIC = "[    1.0] Kernel panic - not syncing: "
 ])
 def test_the_log_corrects_what_was_seen_from_outside(kind: str, lines: list[str], splats: list[dict[str, Any]],
                                                      verdict: str, title: str) -> None:
-    death = judge(kind, "why", Evidence(lines, "dump", splats=splats, cpus=SPIN), 6.0, 5.0)
+    death = judge(kind, "why", Evidence(lines, "dump", splats=splats, cpus=SPIN), Took(6.0, 5.0))
     assert (death.kind, death.title) == (verdict, title)
 
 
@@ -360,7 +363,7 @@ def test_what_the_console_kept_to_itself_is_the_evidence(tmp_path: Path, monkeyp
                         lambda lines, notes: [splat("oops in f")] if any("Oops" in x for x in lines) else [])
     found = Autopsy(tmp_path, 1).perform(Dumping(elf(INFO, ring([b"seen", b"Oops: 1 [#1]"]))), [])  # type: ignore[arg-type]
     assert found.source == "dump" and found.unseen == ["[    0.001000] Oops: 1 [#1]"]
-    assert judge("hard-hang", "why", found, 1.0, 1.0).kind == "oops"
+    assert judge("hard-hang", "why", found, Took(1.0, 1.0)).kind == "oops"
 
 
 # ---- states of QEMU that no test here can provoke ----

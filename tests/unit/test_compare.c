@@ -231,6 +231,19 @@ static void a_crash_is_known_by_its_titles(void **state)
 		is_class(table[i].known ? PV_C_KNOWN_CRASH : PV_C_CRASH, !table[i].known);
 		assert_int_equal(c->change[0].other_crash, !table[i].known);
 	}
+	/* Where a hang is caught is chance. */
+	for (int same = 0; same < 2; same++) {
+		begin();
+		for (int side = A; side <= B; side++) {
+			case_begin(side, "f/c/n", 0);
+			fprintf(file[side],
+				"{\"event\":\"case_end\",\"case\":\"f/c/n\",\"rep\":0,\"verdict\":\"hang\","
+				"\"death\":\"%s\",\"title\":\"in %s\"}\n",
+				side == A || same ? "soft-hang" : "hard-hang", side ? "x" : "y");
+		}
+		compare();
+		is_class(same ? PV_C_KNOWN_CRASH : PV_C_CRASH, !same);
+	}
 	/* One repetition of another bug among known ones. */
 	begin();
 	for (int rep = 0; rep < 3; rep++) {
@@ -536,7 +549,7 @@ static void the_report_says_what_a_crash_needs(void **state)
 	crash(B, 0, "two", NULL);
 	compare();
 	text = report(false, &status);
-	assert_non_null(strstr(text, "other crash: it died; was: one"));
+	assert_non_null(strstr(text, "other crash: two; was: one"));
 	free(text);
 }
 

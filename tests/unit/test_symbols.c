@@ -173,6 +173,7 @@ static int compile(void **state)
 	kernel("vmlinux", "-gdwarf-5", ID_A);
 	kernel("vmlinux4", "-gdwarf-4", ID_A);
 	kernel("packed", "-gdwarf-5 -gz", ID_A);
+	sh("objcopy --compress-debug-sections=zstd vmlinux zstd");
 	kernel("other", "-gdwarf-5 -DOTHER", ID_B);
 	kernel("nameless", "-gdwarf-5", NULL);
 	module("x_y", "x-y.ko", "-gdwarf-5", ID_M);
@@ -275,10 +276,10 @@ static void lines_of_outer(void)
 
 static void test_inline_chain(void **state)
 {
-	static const char *const files[] = {"vmlinux", "vmlinux4", "packed"};
+	static const char *const files[] = {"vmlinux", "vmlinux4", "packed", "zstd"};
 
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		pv_symbols_free(s);
 		s = pv_symbols_new();
 		add(files[i]);
@@ -662,10 +663,10 @@ static void ask_all(const char *path)
 
 static void test_cut_files(void **state)
 {
-	static const char *const files[] = {"vmlinux", "vmlinux4", "packed", "x-y.ko"};
+	static const char *const files[] = {"vmlinux", "vmlinux4", "packed", "zstd", "x-y.ko"};
 
 	(void)state;
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		size_t n;
 		char *bytes = read_file(in_dir(files[i]), &n);
 
@@ -680,10 +681,10 @@ static void test_cut_files(void **state)
 /* Each byte of the headers once with all bits turned. */
 static void test_turned_bytes(void **state)
 {
-	static const char *const files[] = {"vmlinux", "x-y.ko"};
+	static const char *const files[] = {"vmlinux", "zstd", "x-y.ko"};
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 3; i++) {
 		size_t n;
 		char *bytes = read_file(in_dir(files[i]), &n);
 
