@@ -228,7 +228,7 @@ static enum pv_body on_bracket(struct pv_open *o, const char *p, size_t len)
 		if (len != n + 1 || memcmp(p, names[i], n) || p[n] != '>')
 			continue;
 		begin_body(o);
-		o->context = end || names[i][2] == 'E' || names[i][2] == 'I' ? "" : names[i];
+		o->context = end || !memcmp(names[i], "EO", 2) ? "" : names[i];
 		return PV_BODY_YES;
 	}
 	return PV_BODY_NOT;
