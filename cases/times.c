@@ -29,7 +29,7 @@ PV_CASE(times, windows, .pmu = "perf", .each = "n[1,5]", .proof = "kernel",
 		"an event's time is the sum of the windows in which it was enabled, by the clock of one that always is")
 {
 	struct pv_ev *clock = open_sw(t, false, 0, -1), *ev = open_sw(t, true, 0, -1);
-	uint64_t lo = 0, hi = 0, outside = 0, grown = 0, differ = 0;
+	uint64_t lo = 0, hi = 0, outside = 0, grown = 0, differ = 0, spun = 0;
 
 	for (int i = 0; i < pv_n(t); i++) {
 		uint64_t o1, i1, i2, o2;
@@ -51,6 +51,17 @@ PV_CASE(times, windows, .pmu = "perf", .each = "n[1,5]", .proof = "kernel",
 		differ += c.enabled != c.running;
 		grown += hi < lo || o2 < i2 || i1 < o1;
 	}
+	/* The same without a read in between, which would bring the times up to date. */
+	lo = pv_read(t, ev).enabled;
+	for (int i = 0; i < pv_n(t); i++) {
+		pv_enable(t, ev);
+		spun -= pv_sys_cputime();
+		pv_sys_work(PV_WORK_SPIN, 1000, NULL, 0);
+		spun += pv_sys_cputime();
+		pv_disable(t, ev);
+	}
+	pv_expect_in(t, "time of windows that nobody has looked into", pv_read(t, ev).enabled - lo,
+		     spun / 2, UINT64_MAX);
 	pv_expect_eq(t, "sums outside of the windows", outside, 0);
 	pv_expect_eq(t, "times running that are not time enabled", differ, 0);
 	pv_expect_eq(t, "clocks that ran backwards", grown, 0);
@@ -64,12 +75,17 @@ PV_CASE(times, asleep, .pmu = "perf", .needs = "root", .proof = "kernel",
 	struct pv_count t1 = pv_read(t, task), t2, c1 = pv_read(t, cpu), c2;
 	uint64_t ran = pv_sys_cputime(), wall = pv_sys_walltime();
 
-	for (int i = 0; i < 4; i++)
+	/* The time before each sleep is the task's, too. */
+	for (int i = 0; i < 4; i++) {
+		pv_sys_work(PV_WORK_SPIN, 2000, NULL, 0);
 		sleep_ms(15);
+	}
 	wall = pv_sys_walltime() - wall;
 	c2 = pv_read(t, cpu);
 	t2 = pv_read(t, task);
 	ran = pv_sys_cputime() - ran;
+	pv_expect(t, "the task's event has the time before its sleeps",
+		  t2.enabled - t1.enabled >= ran / 2);
 	pv_expect(t, "it slept", wall >= 60000000);
 	if (!pv_expect(t, "the task's event has the time that it ran",
 		       t2.enabled - t1.enabled <= ran + tick))
