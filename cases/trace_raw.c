@@ -286,7 +286,7 @@ PV_CASE(trace_raw, beside_tracefs, .pmu = "tracepoint", .arch = "x86_64 arm64",
 }
 
 /* TP_ARGS(__perf_task(p)) of include/trace/events/sched.h: who calls is not who it is about. */
-PV_CASE(tracepoint, target, .pmu = "tracepoint", .needs = "root tracefs", .proof = "kernel",
+PV_CASE(tracepoint, woken, .pmu = "tracepoint", .needs = "root tracefs", .proof = "kernel",
 	.about =
 		"a tracepoint that is about another task is told to that task's events too, and to no third one's")
 {
