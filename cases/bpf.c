@@ -66,8 +66,9 @@ PV_CASE(bpf, verdict, .each = "event[exact]", .pmu = "sw tracepoint kprobe uprob
 {
 	const struct pv_event_desc *e = pv_event(t);
 	struct perf_event_attr attr = pv_attr(t, e);
-	int map = pv_bpf_map(t, BPF_MAP_TYPE_ARRAY, 4, 8, 2), prog;
+	int map = pv_bpf_map(t, BPF_MAP_TYPE_ARRAY, 4, 8, 2), prog, second;
 	const struct bpf_insn insns[] = COUNT_AND_ANSWER(map);
+	const struct bpf_insn plain[] = {PV_MOVI(0, 1), PV_EXIT()};
 	uint64_t n = 20 * e->per, runs = 0, counted = 0;
 	uint32_t id;
 	struct pv_ev *ev;
@@ -80,6 +81,9 @@ PV_CASE(bpf, verdict, .each = "event[exact]", .pmu = "sw tracepoint kprobe uprob
 	pv_ring_map(t, ev, 8);
 	pv_expect_errno(t, "attach", pv_ioctl(ev, PERF_EVENT_IOC_SET_BPF, prog), 0);
 	pv_expect_errno(t, "attach again", pv_ioctl(ev, PERF_EVENT_IOC_SET_BPF, prog), -EEXIST);
+	second = pv_bpf_load(t, type_for(e), plain);
+	pv_expect_errno(t, "attach another", pv_ioctl(ev, PERF_EVENT_IOC_SET_BPF, second), -EEXIST);
+	pv_sys_close(second);
 	for (int say = 0; say < 2; say++) {
 		uint64_t had = runs, samples;
 

@@ -284,3 +284,41 @@ PV_CASE(trace_raw, beside_tracefs, .pmu = "tracepoint", .arch = "x86_64 arm64",
 		pv_expect(t, "a file of tracefs afterwards", !strcmp(before[i], after));
 	}
 }
+
+/* TP_ARGS(__perf_task(p)) of include/trace/events/sched.h: who calls is not who it is about. */
+PV_CASE(tracepoint, woken, .pmu = "tracepoint", .needs = "root tracefs", .proof = "kernel",
+	.about =
+		"a tracepoint that is about another task is told to that task's events too, and to no third one's")
+{
+	struct pv_trace tp = pv_trace_read(t, "sched", "sched_wakeup");
+	struct perf_event_attr attr = pv_trace_attr(&tp);
+	struct pv_actor *woken = pv_actor(t), *third = pv_actor(t);
+	struct pv_ev *its, *thirds, *ours;
+	static struct pv_record rec;
+	uint64_t samples = 0, wrong = 0;
+
+	attr.sample_period = 1;
+	attr.sample_type = PERF_SAMPLE_RAW;
+	pv_act_settle(woken);
+	pv_act_settle(third);
+	its = pv_open(t, &attr, woken->tid, -1, NULL, 0);
+	thirds = pv_open(t, &attr, third->tid, -1, NULL, 0);
+	ours = pv_open(t, &attr, 0, -1, NULL, 0);
+	pv_ring_map(t, its, 8);
+	pv_enable(t, its);
+	pv_enable(t, thirds);
+	pv_enable(t, ours);
+	for (int i = 0; i < 12; i++) {
+		pv_act(t, woken, PV_ACT_NONE, 0);
+		pv_act_settle(woken);
+	}
+	pv_disable(t, ours);
+	pv_disable(t, its);
+	for (; pv_ring_next(t, its, &rec); samples++)
+		wrong += pv_field_value(t, &tp, "pid", rec.body + 4) != (uint64_t)woken->tid;
+	/* It wakes us, too: what it does itself is its event's like any other's. */
+	pv_expect_in(t, "wakeups that its event has", pv_value(t, its), 12, 1000);
+	pv_expect_in(t, "samples of the woken task among them", samples - wrong, 12, 1000);
+	pv_expect_in(t, "wakeups by us", pv_value(t, ours), 12, 1000);
+	pv_expect_eq(t, "wakeups that a third task's event has", pv_value(t, thirds), 0);
+}

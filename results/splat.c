@@ -13,9 +13,12 @@
 #define ATTACH_WITHIN (256u << 10) /* bytes between a splat and the panic that it ends in */
 #define CLOSE_BY      4096         /* the same for a panic that need not be its consequence */
 #define CLOSE_BY_MS   5000
-#define JOIN_WITHIN   8    /* lines that are none of a splat, between its headers */
-#define USER_LINES    200  /* lines of user space in a splat, until it is over */
-#define BOOT_MS       5000 /* a banner later than that is somebody printing it */
+#define JOIN_WITHIN   8 /* lines that are none of a splat, between its headers */
+#define WAIT_WITHIN                                                                                \
+	(16u << 10)     /* bytes in which a splat that another CPU's broke into may go on          \
+			 */
+#define USER_LINES 200  /* lines of user space in a splat, until it is over */
+#define BOOT_MS    5000 /* a banner later than that is somebody printing it */
 
 /* Lines in a row that are none of a splat, until it is over: lockdep explains itself in free text.
  */
@@ -37,7 +40,8 @@ struct pv_splat_parser {
 	struct pv_scan *scan;
 	struct pv_kinds *skips;
 	struct pv_open *open[OPEN_MAX], *spare; /* open: in the order they began in */
-	size_t nr_open, nr_busy;                /* all; those not closed */
+	struct pv_open *current; /* whose lines come now, when callers are not told */
+	size_t nr_open, nr_busy; /* all; those not closed */
 	struct metric metric[METRICS_MAX];
 	size_t nr_metrics;
 	bool told;              /* the first splat */
@@ -106,16 +110,24 @@ static void tell_first(struct pv_splat_parser *p)
 	if (is_splat(o))
 		tell(p, o);
 	memmove(p->open, p->open + 1, --p->nr_open * sizeof(p->open[0]));
+	p->current = p->current == o ? NULL : p->current;
 	if (p->spare)
 		free(o);
 	else
 		p->spare = o;
 }
 
+/* Another CPU's splat broke into it before it said where; see on_other_cpu(). */
+static bool may_go_on(const struct pv_open *o, uint64_t at)
+{
+	return is_splat(o) && o->class->from != PV_FROM_NOTHING && !o->nr_tags && !o->nr_main &&
+	       o->cpu >= 0 && o->pid >= 0 && at - o->end < WAIT_WITHIN;
+}
+
 /* From the oldest on; the last stays for a panic that may come. */
 static void tell_closed(struct pv_splat_parser *p, uint64_t at)
 {
-	while (p->nr_open && p->open[0]->closed &&
+	while (p->nr_open && p->open[0]->closed && !may_go_on(p->open[0], at) &&
 	       (p->nr_open > 1 || !is_splat(p->open[0]) || at - p->open[0]->end > ATTACH_WITHIN))
 		tell_first(p);
 }
@@ -196,6 +208,7 @@ static struct pv_open *open_new(struct pv_splat_parser *p, const struct pv_line 
 	if (l->tag)
 		o->tag[o->nr_tags++] = l->tag;
 	p->open[p->nr_open++] = o;
+	p->current = o;
 	p->nr_busy++;
 	return o;
 }
@@ -229,6 +242,8 @@ static bool has_tag(const struct pv_open *o, uint64_t tag)
 /* The splat that a line belongs to: the same caller's; of lines without callers the latest. */
 static struct pv_open *owner(struct pv_splat_parser *p, const struct pv_line *l, bool closed)
 {
+	if (!l->tag && p->current && p->current->xen == l->xen && (closed || !p->current->closed))
+		return p->current;
 	for (size_t i = p->nr_open; i-- > 0;) {
 		struct pv_open *o = p->open[i];
 
@@ -366,10 +381,13 @@ static void attach(struct pv_splat_parser *p, struct pv_open *o, const struct pv
 
 static bool joins(const struct pv_open *o, const struct pv_splat_match *m)
 {
+	const struct pv_capture *pid = pv_splat_capture(m, 'p');
 	unsigned int flags = m->class->flags;
 
 	if (!o->class || o->class->flags & PV_ONE_LINE)
 		return false;
+	if (pid && o->pid >= 0 && pv_number(pid->at, pid->len) != o->pid)
+		return false; /* another task's */
 	if (flags & PV_LATE ||
 	    (o->xen && m->class == o->class)) /* Xen says again what it died of */
 		return true;
@@ -459,10 +477,40 @@ static struct pv_open *adopt(struct pv_splat_parser *p, const struct pv_line *l)
 	return NULL;
 }
 
+/*
+ * "CPU: 0 ... PID: 99 ..." in a log without callers: if it is not that of the splat that lines go
+ * to now but of one that this broke into, that one goes on.
+ */
+static void on_other_cpu(struct pv_splat_parser *p, const struct pv_line *l)
+{
+	const char *pid = memmem(l->text, l->len, "PID: ", 5), *end = l->text + l->len;
+	long cpu, task;
+
+	if (l->tag || !pid || memcmp(l->text, "CPU: ", 5))
+		return;
+	cpu = pv_number(l->text + 5, l->len - 5);
+	task = pv_number(pid + 5, end - pid - 5);
+	if (!p->current || p->current->cpu < 0 ||
+	    (p->current->cpu == cpu && p->current->pid == task))
+		return;
+	for (size_t i = p->nr_open; i-- > 0;) {
+		struct pv_open *o = p->open[i];
+
+		if (o->cpu == cpu && o->pid == task && may_go_on(o, l->start)) {
+			reopen(p, o);
+			p->current = o;
+			return;
+		}
+	}
+}
+
 static void on_body(struct pv_splat_parser *p, const struct pv_line *l)
 {
-	struct pv_open *o = l->foreign ? NULL : owner(p, l, false);
+	struct pv_open *o;
 	enum pv_body is;
+
+	on_other_cpu(p, l);
+	o = l->foreign ? NULL : owner(p, l, false);
 
 	if (!o && l->tag)
 		o = adopt(p, l);

@@ -228,7 +228,7 @@ static enum pv_body on_bracket(struct pv_open *o, const char *p, size_t len)
 		if (len != n + 1 || memcmp(p, names[i], n) || p[n] != '>')
 			continue;
 		begin_body(o);
-		o->context = end || names[i][2] == 'E' || names[i][2] == 'I' ? "" : names[i];
+		o->context = end || !memcmp(names[i], "EO", 2) ? "" : names[i];
 		return PV_BODY_YES;
 	}
 	return PV_BODY_NOT;
@@ -431,16 +431,18 @@ static bool dump_line(const char *p, size_t len)
 	return pv_splat_pattern("[%x] ", p, len, &m) || pv_splat_pattern("[%x] *p", p, len, &m);
 }
 
-/* "Could not construct domain 0" behind "Panic on CPU 0:". */
+/* "Could not construct domain 0", "GENERAL PROTECTION FAULT" behind "Panic on CPU 0:". */
 static bool reason_line(struct pv_open *o, const char *p, size_t len)
 {
-	size_t n = strlen(o->kind);
+	char *mark = strstr(o->kind, "%F"), reason[128];
 
 	if (!o->want_reason)
 		return false;
 	o->want_reason = false;
-	pv_put(o->kind + n, sizeof(o->kind) - n, ": ");
-	pv_splat_normalise(o->kind + n + 2, sizeof(o->kind) - n - 2, p, len);
+	pv_splat_normalise(reason, sizeof(reason), p, len);
+	if (!mark)
+		mark = o->kind + strlen(o->kind);
+	pv_put(mark, o->kind + sizeof(o->kind) - mark, ": %s%s", reason, *mark ? "%F" : "");
 	return true;
 }
 

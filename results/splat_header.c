@@ -120,6 +120,7 @@ void pv_header_join(struct pv_open *o, const struct pv_splat_match *m, const str
 		o->count--;
 		return;
 	}
+	o->want_reason |= m->class->flags & PV_REASON_NEXT && o->class->flags & PV_OUTRANKED;
 	if (m->class == o->class && m->class->from != PV_FROM_LINE) {
 		pv_splat_normalise(line, sizeof(line), l->text, l->len);
 		o->count += !strcmp(line, o->line);

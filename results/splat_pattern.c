@@ -65,10 +65,9 @@ static size_t func_offset(const char *p, const char *end)
 {
 	const char *from = p;
 
-	if (p == end || *p != '+')
-		return 0;
-	p += 1 + hex(p + 1, end);
-	if (p < end && *p == '/')
+	if (p < end && *p == '+')
+		p += 1 + hex(p + 1, end);
+	if (p > from && p < end && *p == '/')
 		p += 1 + hex(p + 1, end);
 	if (end - p > 2 && p[0] == ' ' && p[1] == '[') {
 		const char *close = memchr(p, ']', end - p);

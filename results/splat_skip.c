@@ -77,7 +77,7 @@ static const struct {
 	    "riscv_intc_irq do_irq handle_riscv_irq riscv_timer_interrupt timer_interrupt profile_tick"},
 	{A, "kmalloc* __kmalloc* kzalloc* kcalloc* kvmalloc* kvzalloc* __kvmalloc* kmem_cache_* kfree* kvfree* kzfree vfree* __vmalloc* vmalloc* slab_* ___slab_* __slab_* "
 	    "__do_kmalloc* do_slab_free* free_slab* allocate_slab new_slab krealloc* __krealloc* kmemleak_* alloc_pages* __alloc_pages* alloc_page* __alloc_frozen* get_page_from_freelist "
-	    "get_free_pages* __get_free_pages* free_pages* __free_pages* __free_page* free_unref* free_frozen* free_pcp* free_hot_cold* prep_new_page* post_alloc_hook* rmqueue* "
+	    "get_free_pages* __get_free_pages* free_pages* __free_pages* __free_page* free_unref* free_frozen* __free_frozen* ___free_pages* free_pcp* free_hot_cold* prep_new_page* post_alloc_hook* rmqueue* "
 	    "devm_kmalloc* kobject_set_name* kvasprintf* kasprintf kstrdup* kmemdup* mempool_alloc* __alloc_skb alloc_skb* dup_task_struct slab_free_freelist_hook* __put_page __folio_put* folio_put* put_page release_pages __page_cache_release* __build_skb* "
 	    "folio_alloc* __folio_alloc* alloc_frozen_pages* alloc_slab_page kmem_cache_alloc* pcpu_alloc* __alloc_percpu*"},
 };

@@ -120,7 +120,7 @@ static bool usable(struct pv_open *o, size_t i, char name[FUNC_MAX], unsigned in
 		return false;
 	clean(name, f->func);
 	if (!(o->kinds[i] & KNOWN))
-		o->kinds[i] = KNOWN | pv_kinds_of(o->skips, name);
+		o->kinds[i] = KNOWN | (f->module ? 0 : pv_kinds_of(o->skips, name));
 	return !(o->kinds[i] & (skip | PV_SKIP_REPORT));
 }
 
@@ -353,7 +353,7 @@ void pv_title_make(struct pv_open *o)
 		}
 	}
 	expand(o->title, sizeof(o->title), o, func);
-	o->corrupted = o->broken || !found || has_timestamp(o->title);
+	o->corrupted = o->broken || (!found && !o->nr_frames) || has_timestamp(o->title);
 	o->nr_alt = 0;
 	alternatives(o, func);
 	make_key(o);

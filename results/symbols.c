@@ -262,12 +262,22 @@ static bool same_chain(const struct pv_symbols_place *a, const struct pv_symbols
 	return true;
 }
 
+/*
+ * Of arm64 functions gcc describes nothing before the nops that ftrace patches
+ * (-fpatchable-function-entry): what is first behind them is the function's first line.
+ */
+#define ENTRY_BYTES 16
+
 static void line_of(struct pv_symbols *s, struct pv_sym_object *o, uint64_t addr,
 		    struct pv_symbols_answer *a)
 {
 	const char *why;
 
 	a->nr = pv_sym_chain(o, addr, &a->chain);
+	for (uint64_t on = 4; !a->nr && a->offset < ENTRY_BYTES && on <= ENTRY_BYTES &&
+			      (!a->size || a->offset + on < a->size);
+	     on += 4)
+		a->nr = pv_sym_chain(o, addr + on, &a->chain);
 	a->status =
 		a->nr && a->chain[0].file && a->chain[0].line ? PV_SYMBOLS_OK : PV_SYMBOLS_NO_LINE;
 	if (a->status == PV_SYMBOLS_OK)
@@ -351,6 +361,8 @@ static void by_name(struct pv_symbols *s, const struct pv_symbols_query *q,
 	if (m.nr > 1) {
 		several(s, o, q, &m, a);
 	} else if (m.nr || (m.fit < 0 && a->checked)) {
+		if (!a->size)
+			a->size = m.sym[0]->size;
 		line_of(s, o, place_of(m.sym[0], q), a);
 	} else {
 		a->status = PV_SYMBOLS_NO_SYMBOL;

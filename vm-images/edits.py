@@ -129,6 +129,10 @@ def _scope(text: str, edit: Edit) -> tuple[int, int]:
     return start, end if end >= 0 else len(text)
 
 
+def _is_open(text: str) -> bool:
+    return not text.rstrip().endswith((";", "}", ":", "*/", "/*"))
+
+
 def apply(text: str, edits: Iterable[Edit], head: str = "") -> str:
     """The text with all edits, behind `head`."""
     cuts: list[tuple[int, int, str, Edit]] = []  # replace [from, to) by
@@ -147,8 +151,9 @@ def apply(text: str, edits: Iterable[Edit], head: str = "") -> str:
         cuts.append((line, line, edit.text.rstrip("\n") + "\n", edit))
     if wrong:
         raise TableError("\n".join(wrong))
-    # sort() keeps the tables' order of what goes to the same place.
-    cuts.sort(key=lambda cut: (cut[0], cut[1]))
+    # Of what goes to the same place an `if (...)` without its statement comes last: it is for the
+    # source's own line. Else sort() keeps the tables' order.
+    cuts.sort(key=lambda cut: (cut[0], cut[1], _is_open(cut[2])))
     parts, last, owner = [head], 0, None
     for begin, end, new, edit in cuts:
         if begin < last:

@@ -78,6 +78,7 @@ class Soak:
     scratch: Path
     guest_names: Sequence[str]
     host_names: Sequence[str]
+    most: int | None = None  # cases; None: as many as the time allows
     clock: Callable[[], float] = time.monotonic
     findings: list[Finding] = field(default_factory=list)
     failures: dict[str, Failure] = field(default_factory=dict)
@@ -102,12 +103,15 @@ class Soak:
     def elapsed(self) -> float:
         return self.clock() - self._first if self._first is not None else 0.0
 
+    def _over(self) -> bool:
+        return self.elapsed() >= self.seconds or (self.most is not None and self.cases >= self.most)
+
     # ---- boots ----
 
     def run(self) -> None:
         """Until the time is over. What it found is in findings and failures."""
         lost = 0
-        while self.elapsed() < self.seconds:
+        while not self._over():
             self.boots += 1
             end = self._boot(self.seed + self.boots - 1)
             if end is None:
@@ -169,7 +173,7 @@ class Soak:
                     return item
                 else:
                     self._take(item, seed, boot)
-                if self.elapsed() >= self.seconds:
+                if self._over():
                     return None
                 if self._damaged:
                     return End("crash", "", [], True, False)

@@ -36,6 +36,12 @@ def _minutes(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"want a number of cases, not '{text}'")
+    return int(text)
+
+
 def _seed(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) >= 1 << 32:
         raise argparse.ArgumentTypeError(f"want a number below 2^32, not '{text}'")
@@ -62,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(platform="x86_64")
     next(a for a in parser._actions if a.dest == "platform").required = False
     parser.add_argument("--minutes", type=_minutes, default=10.0, metavar="N", help="default 10")
+    parser.add_argument("--cases", type=_count, metavar="N", help="end behind N cases, if that is sooner")
     parser.add_argument("--seed", type=_seed, metavar="S", help="default: drawn, and told")
     parser.add_argument("--neighbours", type=_neighbours, default=list(NEIGHBOURS), metavar="NAME,...",
                         help=f"default: {','.join(NEIGHBOURS)}; what the platform has not got is left out and said")
@@ -120,7 +127,7 @@ def _soak(options: argparse.Namespace, argv: Sequence[str], scratch: Path) -> in
     with open(path, "xb", buffering=0) as file:
         soak = Soak(session.facts(machine, scratch), Writer(file), say, options.minutes * 60, seed, start, scratch,
                     [n for n in options.neighbours if n in GUEST_NEIGHBOURS],
-                    [n for n in options.neighbours if n in neighbours.NAMES])
+                    [n for n in options.neighbours if n in neighbours.NAMES], options.cases)
         try:
             soak.run()
             soak.quiet()

@@ -24,7 +24,7 @@ EXIT_OK, EXIT_NOTHING, EXIT_USAGE, EXIT_HARNESS = 0, 1, 2, 3
 COMPILERS = {"x86_64": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
 ASSEMBLY = {"x86_64": ("arch/x86/work_64.S", "arch/x86/frames_64.S"),
             "arm64": ("arch/arm64/work.S", "arch/arm64/frames.S")}
-ARCH_C = {"x86_64": "arch/x86/cpu.c", "arm64": "arch/arm64/cpu.c"}
+ARCH_C = {"x86_64": "arch/x86", "arm64": "arch/arm64"}
 TIMEOUT = 10  # seconds for a case, as the engine gives it
 MAIN = "runner/repro/main.c"
 # What the tables are written in.
@@ -94,8 +94,9 @@ def program(root: Path, cases: Sequence[str], run: Run, head: Sequence[str]) -> 
         raise ReproError("cases of 32-bit tasks need two programs; take the 32-bit build of the case "
                          "itself")
     files = sorted({c.template.file for c in chosen})
-    libraries = sorted(p.relative_to(root).as_posix() for p in (root / "cases/lib").glob("*.c"))
-    tree = Tree(root, [*libraries, ARCH_C[run.arch], *files, MAIN])
+    libraries = [p.relative_to(root).as_posix() for directory in (ARCH_C[run.arch], "cases/lib")
+                 for p in sorted((root / directory).glob("*.c"))]
+    tree = Tree(root, [*libraries, *files, MAIN])
     kept = tree.reachable(["main", *TABLE_WORDS, *[c.template.function for c in chosen]])
     body = text(tree, kept)
     ids = "".join(f"    {c.id}\n        {c.template.keys['about']}\n" for c in chosen)

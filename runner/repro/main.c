@@ -17,6 +17,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "cases/lib/test.h"
@@ -27,6 +28,13 @@ extern const struct pv_repro {
 	bool deterministic;
 	unsigned int timeout; /* seconds for one case */
 } pv_repro;
+
+/* What is said stands on a serial console before the next thing is done: it may be the last. */
+static void flush(void)
+{
+	fflush(stdout);
+	tcdrain(STDOUT_FILENO);
+}
 
 static void on_evidence(void *ctx, const struct pv_evidence *e)
 {
@@ -40,21 +48,21 @@ static void on_evidence(void *ctx, const struct pv_evidence *e)
 	else
 		printf("  %s %s: %lld, due is %lld (%s:%d)\n", e->ok ? "ok" : "WRONG", e->name,
 		       (long long)e->observed, (long long)e->expected, e->file, e->line);
-	fflush(stdout);
+	flush();
 }
 
 static void on_message(void *ctx, const char *text)
 {
 	(void)ctx;
 	printf("  %s\n", text);
-	fflush(stdout);
+	flush();
 }
 
 static void on_knob(void *ctx, const char *path, const char *old)
 {
 	(void)ctx;
 	printf("  changes %s, which is %s now\n", path, old);
-	fflush(stdout);
+	flush();
 }
 
 static int run_case(size_t i, int cpu)
@@ -68,7 +76,7 @@ static int run_case(size_t i, int cpu)
 	pid_t pid;
 
 	printf("%s\n", pv_cases[i].id);
-	fflush(stdout);
+	flush();
 	pid = fork();
 	if (!pid) {
 		setpgid(0, 0);
@@ -90,7 +98,7 @@ static int run_case(size_t i, int cpu)
 		printf("%s: %s%s%s\n", pv_cases[i].id, pv_verdict_names[verdict],
 		       verdict == PV_V_PASS ? "" : ": ", verdict == PV_V_PASS ? "" : tally->reason);
 	}
-	fflush(stdout);
+	flush();
 	munmap(tally, sizeof(*tally));
 	return verdict == PV_V_FAIL;
 }

@@ -56,12 +56,12 @@ def functions(vmlinux: Path) -> list[tuple[str, int, int]]:
     """(name, address, size to the next symbol) of the text symbols."""
     text = subprocess.run(["nm", "-n", str(vmlinux)], capture_output=True, text=True, check=True).stdout
     rows = [(line.split()[2], int(line.split()[0], 16), line.split()[1]) for line in text.splitlines()
-            if len(line.split()) == 3]
+            if len(line.split()) == 3 and not re.match(r".* (\$|\.L)", line)]  # nor does kallsyms have them
     addresses = sorted({address for _, address, _ in rows})
     found = []
     for name, address, kind in rows:
         at = bisect_right(addresses, address)
-        if kind in "tT" and at < len(addresses) and not re.match(r"\.L|\$|__SC[TK]_|_(e?text|stext)", name):
+        if kind in "tT" and at < len(addresses) and not re.match(r"__SC[TK]_|_(e?text|stext)", name):
             found.append((name, address, addresses[at] - address))
     return found
 

@@ -105,3 +105,12 @@ def test_an_anchor_that_does_not_fit_is_named(kw: dict[str, str], says: str) -> 
 def test_two_edits_of_the_same_text_are_refused() -> None:
     with pytest.raises(tables.TableError, match="replaces text that t.yaml:7 replaces too"):
         edits.apply(SOURCE, [one_edit(anchor="x = 1", replace="x = 2"), one_edit(anchor="int x = 1;", replace="")])
+
+
+def test_a_guard_is_set_last_before_its_line() -> None:
+    source = "void a(void)\n{\n\tb();\n}\n"
+    guard = one_edit(anchor="b();", before="if (!PV_BROKEN(one))")
+    other = one_edit(anchor="b();", before="if (PV_BROKEN(two))\n\treturn;")
+    for each in ([guard, other], [other, guard]):
+        lines = edits.apply(source, each).splitlines()
+        assert lines[lines.index("\tb();") - 1] == "if (!PV_BROKEN(one))"

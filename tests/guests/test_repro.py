@@ -2,11 +2,10 @@
 """Reproducers on real kernels: what `pmuvet repro` writes compiles, and does what the case did."""
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import debget
@@ -96,7 +95,7 @@ def booted(arch: str, binary: Path, directory: Path, as_init: bool, kernel: str 
 
 
 @pytest.fixture(scope="module")
-def doomed() -> str:
+def doomed() -> Iterator[str]:
     """A source tree of which some cases panic on purpose."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)

@@ -18,7 +18,7 @@ static DEFINE_SPINLOCK(b);
 static DEFINE_MUTEX(m);
 static DEFINE_MUTEX(n);
 
-static void schedule_atomic(void)
+static void give_way_atomic(void)
 {
 	preempt_disable();
 	schedule_timeout_uninterruptible(1);
@@ -222,7 +222,7 @@ static void warn_both(void)
 
 /* clang-format off */
 const struct pv_way pv_ways_locks[] = {
-	{ "schedule-atomic", PV_TASK, schedule_atomic },
+	{ "schedule-atomic", PV_TASK, give_way_atomic },
 	{ "sleep-atomic", PV_TASK, sleep_atomic },
 	{ "sleep-irqs-off", PV_TASK, sleep_irqs_off },
 	{ "cpu-preemptible", PV_TASK, cpu_preemptible },

@@ -74,6 +74,7 @@ static int __init provoke_init(void)
 		list_all();
 		return -EINVAL;
 	}
+	pr_notice("pv_provoke: %s\n", what);
 	if (way->where == PV_IRQ)
 		pv_in_irq(way->run);
 	else

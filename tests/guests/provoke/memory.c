@@ -50,14 +50,14 @@ static void list_del_twice(void)
 	list_del(&one);
 }
 
-static void refcount_zero(void)
+static void from_zero(void)
 {
 	refcount_t count = REFCOUNT_INIT(0);
 
 	refcount_inc(&count);
 }
 
-static void refcount_under(void)
+static void below_zero(void)
 {
 	refcount_t count = REFCOUNT_INIT(0);
 
@@ -65,7 +65,7 @@ static void refcount_under(void)
 		pr_info("pv_provoke: none left\n");
 }
 
-static void refcount_saturated(void)
+static void beyond_max(void)
 {
 	refcount_t count = REFCOUNT_INIT(INT_MAX);
 
@@ -292,9 +292,9 @@ const struct pv_way pv_ways_memory[] = {
 	{ "list-add", PV_TASK, list_add_corrupt },
 	{ "list-del", PV_TASK, list_del_corrupt },
 	{ "list-del-twice", PV_TASK, list_del_twice },
-	{ "refcount-zero", PV_TASK, refcount_zero },
-	{ "refcount-under", PV_TASK, refcount_under },
-	{ "refcount-saturated", PV_TASK, refcount_saturated },
+	{ "refcount-zero", PV_TASK, from_zero },
+	{ "refcount-under", PV_TASK, below_zero },
+	{ "refcount-saturated", PV_TASK, beyond_max },
 	{ "bad-page", PV_TASK, bad_page },
 	{ "double-free", PV_TASK, double_free },
 	{ "free-wild", PV_TASK, free_wild },

@@ -78,7 +78,7 @@ void pv_flush(void *unused)
 
 /* ---- exceptions ---- */
 
-static noinline void divide_error(void)
+static noinline void divide_by_zero(void)
 {
 	asm volatile("xorl %%ecx, %%ecx; divl %%ecx" : : "a"(1), "d"(0) : "ecx");
 }
@@ -168,7 +168,7 @@ static void oops_nmi(void)
 
 /* clang-format off */
 const struct pv_way pv_ways_arch[] = {
-	{ "divide-error", PV_TASK, divide_error },
+	{ "divide-error", PV_TASK, divide_by_zero },
 	{ "invalid-opcode", PV_TASK, invalid_opcode },
 	{ "breakpoint", PV_TASK, breakpoint },
 	{ "gp-segment", PV_TASK, gp_segment },
