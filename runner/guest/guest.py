@@ -143,9 +143,10 @@ class Guest:
                     # What the guest said before its end may have come between reading and looking.
                     yield from self._pump()
                     cause = (self._gone() if gone else self._cause()) or cause
-                    break
                 if self._console_is_silent():
                     yield Remark("the guest lives and its console is silent")
+                if cause:
+                    break
             death = yield from self._examine(cause)
             self._process.kill()
             yield from self._pump()

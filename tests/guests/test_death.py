@@ -212,24 +212,29 @@ def test_a_console_that_says_nothing_is_a_remark_and_no_verdict(tmp_path: Path) 
         assert any("its console is silent" in text for text in texts) is silent, texts
 
 
-def test_a_stop_while_memory_is_dumped_leaves_nothing_behind(inits: dict[str, Path], tmp_path: Path) -> None:
+@pytest.fixture
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short path: sockets are made below it."""
+    return tmp_path_factory.mktemp("s")
+
+
+def test_a_stop_while_memory_is_dumped_leaves_nothing_behind(inits: dict[str, Path], scratch: Path) -> None:
     runner = subprocess.Popen(command("x86_64", inits["x86_64"], ("+spin",), "--silence", "1"), cwd=ROOT,
-                              env=environment(TMPDIR=str(tmp_path)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                              env=environment(TMPDIR=str(scratch)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while not list(tmp_path.glob("pmuvet-*/1/dump")):
+        while not list(scratch.glob("pmuvet-*/1/dump")):
             assert runner.poll() is None
             time.sleep(0.01)
         runner.send_signal(signal.SIGINT)
         assert runner.wait(60) == 130
     finally:
         runner.kill()
-    assert not list(tmp_path.glob("pmuvet-*"))
+    assert not list(scratch.glob("pmuvet-*"))
 
 
-def test_a_kept_dump_is_whole_and_alone(inits: dict[str, Path], tmp_path: Path) -> None:
+def test_a_kept_dump_is_whole_and_alone(inits: dict[str, Path], scratch: Path, tmp_path: Path) -> None:
     """An ELF file of all the memory, for crash and drgn."""
-    scratch, keep = tmp_path / "scratch", tmp_path / "keep"
-    scratch.mkdir()
+    keep = tmp_path / "keep"
     done = subprocess.run(command("arm64", inits["arm64"], ("+reset", "+b"), "--no-retry", "--keep", str(keep)), cwd=ROOT,
                           env=environment(TMPDIR=str(scratch)), stdout=subprocess.DEVNULL, timeout=300)
     assert done.returncode == 0 and not list(scratch.iterdir())
