@@ -43,7 +43,7 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def one_edit(**kw: str) -> tables.Edit:
+def one_edit(**kw: str) -> edits.Edit:
     place = next(key for key in edits.PLACES if key in kw)
     return edits.Edit("t.yaml:7", "f.c", kw["anchor"], kw.get("within"), place, kw[place])
 
