@@ -7,6 +7,8 @@ static void who(FILE *out, const struct pv_splat *s)
 {
 	const char *comma = "";
 
+	if (s->cpu < 0 && !s->task && !s->release && !s->tainted)
+		return;
 	fputs("  ", out);
 	if (s->cpu >= 0) {
 		fprintf(out, "CPU %ld", s->cpu);
