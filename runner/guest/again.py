@@ -25,7 +25,7 @@ DEAD = ("crash", "hang")
 
 @dataclass(frozen=True)
 class Bounds:
-    boots: int = 16  # for one crash
+    boots: int = 24  # for one crash
     seconds: float = 300.0  # for all of a run; a boot that has begun is not cut off
 
 
