@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +122,8 @@ static void of_other_age(struct pv_test *t, struct runner r[2])
 	pid[1] = pv_fork(t, child, &r[1]);
 	second = open_own(t, true);
 	pid[0] = pv_fork(t, child, &r[0]);
+	/* Else this task's own context goes to the child that follows it. */
+	pv_tell_apart(t, 0);
 	pv_wait(t, pid[0]);
 	pv_wait(t, pid[1]);
 	pv_expect_eq(t, "count of the first event", value(t, both),
@@ -140,6 +143,7 @@ static void opened(struct pv_test *t, struct runner r[2])
 	attr.disabled = 0;
 	alone = pv_open(t, &attr, pid[1], -1, NULL, 0);
 	pid[0] = pv_fork(t, child, &r[0]);
+	pv_tell_apart(t, 0);
 	pv_wait(t, pid[0]);
 	pv_wait(t, pid[1]);
 	pv_expect_eq(t, "count of the inherited event", value(t, both),
@@ -232,33 +236,100 @@ PV_CASE(inherit, read_in_turns, .pmu = "tracepoint", .needs = "tracefs", .proof 
  * copy_process() looks for a number for the child behind the inheritance of events: a number that
  * is taken makes it fail there.
  */
-PV_CASE(inherit, failed_fork, .pmu = "breakpoint", .needs = "root", .proof = "kernel",
-	.about = "a fork that fails behind the inheritance leaves no event and no breakpoint")
+static void fail_to_fork(struct pv_test *t, void *arg)
 {
-	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "breakpoint", "x"));
 	pid_t taken = getpid();
 	struct clone_args args = {
 		.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&taken, .set_tid_size = 1};
-	unsigned int slots = pv_exec_slots(0);
+
+	(void)arg;
+	for (int i = 0; i < 40; i++) {
+		long err = syscall(SYS_clone3, &args, sizeof(args));
+
+		if (!err)
+			_exit(0);
+		if (err > 0 || errno != EEXIST)
+			pv_skip(t, PV_ABSENT, "clone3 with a number of choice: %s",
+				err > 0 ? "passes" : strerrorname_np(errno));
+	}
+	pv_fault(pv_faults(t, 4), 0, 4);
+}
+
+PV_CASE(inherit, failed_fork, .pmu = "perf", .needs = "root", .proof = "kernel",
+	.about =
+		"a fork that fails behind the inheritance leaves no child's event: poll says HUP at "
+		"the task's end")
+{
+	struct perf_event_attr attr = pv_faults_attr(t, PERF_SAMPLE_ADDR);
+	pid_t pid = pv_fork_held(t, fail_to_fork, NULL);
 	struct pv_ev *ev;
-	long err = 0;
 
 	attr.inherit = 1;
 	attr.disabled = 0;
-	ev = pv_open(t, &attr, 0, -1, NULL, 0);
-	pv_expect_eq(t, "breakpoints left beside it", pv_exec_slots(0), slots - 1);
-	for (int i = 0; i < 40 && !err; i++) {
-		err = syscall(SYS_clone3, &args, sizeof(args));
-		if (!err)
-			_exit(0);
-		err = err < 0 && errno == EEXIST ? 0 : err < 0 ? -errno : 1;
+	ev = pv_open(t, &attr, pid, pv_cpu(t), NULL, 0);
+	pv_ring_map(t, ev, 8);
+	pv_expect_eq(t, "poll before", pv_poll(ev, 0) & POLLHUP, 0);
+	pv_go(t, pid);
+	pv_wait(t, pid);
+	pv_expect_eq(t, "poll at the end", pv_poll(ev, 0), POLLHUP);
+	pv_expect_in(t, "count", value(t, ev), 4, UINT64_MAX);
+}
+
+/*
+ * inherit_stat keeps each task's count with it when contexts change hands: the child that removes
+ * its events by exec tells its own in a READ record, of both events.
+ */
+static void run_and_exec(struct pv_test *t, void *arg)
+{
+	static const char *const action[] = {"exit", "0", NULL};
+
+	if (run(arg))
+		pv_error(t, PV_BROKEN_SETUP, "the token is lost");
+	pv_exec(t, NULL, action);
+}
+
+PV_CASE(inherit, stat_in_turns, .pmu = "tracepoint", .needs = "tracefs", .proof = "kernel",
+	.about = "inherit_stat: two children that take turns have each its own count and time in "
+		 "their READ records")
+{
+	struct perf_event_attr attr = pv_calls_attr(t), clock;
+	uint64_t records = 0, wrong = 0, wrong_time = 0;
+	static struct pv_record rec;
+	struct pv_ev *ev[2];
+	struct runner r[2];
+	pid_t pid[2];
+
+	ring(t, r);
+	attr.inherit = attr.inherit_stat = attr.remove_on_exec = 1;
+	attr.disabled = 0;
+	clock = pv_attr(t, pv_find_event(t, "sw", "task-clock"));
+	clock.inherit = clock.inherit_stat = clock.remove_on_exec = 1;
+	clock.disabled = 0;
+	attr.read_format = clock.read_format =
+		PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING | PERF_FORMAT_ID;
+	ev[0] = pv_open(t, &attr, 0, pv_cpu(t), NULL, 0);
+	ev[1] = pv_open(t, &clock, 0, pv_cpu(t), NULL, 0);
+	for (int i = 0; i < 2; i++)
+		pv_ring_map(t, ev[i], 2);
+	pid[1] = pv_fork(t, run_and_exec, &r[1]);
+	pid[0] = pv_fork(t, run_and_exec, &r[0]);
+	pv_wait(t, pid[0]);
+	pv_wait(t, pid[1]);
+	for (int i = 0; i < 2; i++) {
+		while (pv_ring_next(t, ev[i], &rec)) {
+			int who = (uint32_t)PV_WORD(&rec, 0) == (uint32_t)pid[1];
+			uint64_t count = PV_WORD(&rec, 8), time = PV_WORD(&rec, 16);
+
+			if (rec.header.type != PERF_RECORD_READ ||
+			    (uint32_t)PV_WORD(&rec, 0) != (uint32_t)pid[who])
+				continue;
+			records++;
+			wrong += !i && count != ROUNDS * r[who].calls;
+			/* A task-clock is a time itself. */
+			wrong_time += i && (count > time + time / 8 || time > count + count / 8);
+		}
 	}
-	if (err == -ENOSYS || err == -EPERM)
-		pv_skip(t, PV_ABSENT, "clone3 with a number of choice: %s", strerrorname_np(-err));
-	pv_expect_errno(t, "forks that should fail", err, 0);
-	pv_call(pv_probe_target, 4);
-	pv_expect_eq(t, "count", value(t, ev), 4);
-	pv_expect_eq(t, "breakpoints left afterwards", pv_exec_slots(0), slots - 1);
-	pv_close(t, ev);
-	pv_expect_eq(t, "breakpoints left when it is closed", pv_exec_slots(0), slots);
+	pv_expect_in(t, "READ records", records, 1, 4);
+	pv_expect_eq(t, "records with another count than their task's", wrong, 0);
+	pv_expect_eq(t, "clocks that are not their task's time", wrong_time, 0);
 }
