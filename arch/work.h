@@ -40,5 +40,7 @@ unsigned long long pv_arch_tsc(void);
 int pv_arch_counter(unsigned int index, unsigned long long *value);
 /* This CPU in words: vendor, family, model, name, as far as the ISA tells user space. */
 void pv_arch_cpu(char *buf, unsigned long size);
+/* The vendor as CPUID has it, "GenuineIntel"; empty where there is no CPUID. */
+void pv_arch_vendor(char *buf, unsigned long size);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* BPF programs on events: when they run, what they say about the sample, what they may read. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -42,6 +43,22 @@ static void answer(struct pv_test *t, int map, uint64_t value)
 		pv_error(t, PV_BROKEN_SETUP, "slot of a BPF array");
 }
 
+/* -ENOENT when no program has that number any more; they go behind a grace period. */
+static long gone(uint32_t id)
+{
+	union bpf_attr attr = {.prog_id = id};
+	long fd = 0;
+
+	for (int i = 0; i < 200 && fd >= 0; i++) {
+		fd = syscall(SYS_bpf, BPF_PROG_GET_FD_BY_ID, &attr, sizeof(attr));
+		if (fd < 0)
+			return -errno;
+		close(fd);
+		usleep(10000);
+	}
+	return 0;
+}
+
 PV_CASE(bpf, verdict, .each = "event[exact]", .pmu = "sw tracepoint kprobe uprobe", .needs = "root",
 	.proof = "kernel",
 	.about =
@@ -49,18 +66,24 @@ PV_CASE(bpf, verdict, .each = "event[exact]", .pmu = "sw tracepoint kprobe uprob
 {
 	const struct pv_event_desc *e = pv_event(t);
 	struct perf_event_attr attr = pv_attr(t, e);
-	int map = pv_bpf_map(t, BPF_MAP_TYPE_ARRAY, 4, 8, 2), prog;
+	int map = pv_bpf_map(t, BPF_MAP_TYPE_ARRAY, 4, 8, 2), prog, second;
 	const struct bpf_insn insns[] = COUNT_AND_ANSWER(map);
+	const struct bpf_insn plain[] = {PV_MOVI(0, 1), PV_EXIT()};
 	uint64_t n = 20 * e->per, runs = 0, counted = 0;
+	uint32_t id;
 	struct pv_ev *ev;
 
 	prog = pv_bpf_load(t, type_for(e), insns);
+	id = pv_bpf_id(t, prog);
 	attr.sample_period = 1;
 	attr.sample_type = PERF_SAMPLE_TID;
 	ev = pv_open(t, &attr, 0, -1, NULL, 0);
 	pv_ring_map(t, ev, 8);
 	pv_expect_errno(t, "attach", pv_ioctl(ev, PERF_EVENT_IOC_SET_BPF, prog), 0);
 	pv_expect_errno(t, "attach again", pv_ioctl(ev, PERF_EVENT_IOC_SET_BPF, prog), -EEXIST);
+	second = pv_bpf_load(t, type_for(e), plain);
+	pv_expect_errno(t, "attach another", pv_ioctl(ev, PERF_EVENT_IOC_SET_BPF, second), -EEXIST);
+	pv_sys_close(second);
 	for (int say = 0; say < 2; say++) {
 		uint64_t had = runs, samples;
 
@@ -88,6 +111,50 @@ PV_CASE(bpf, verdict, .each = "event[exact]", .pmu = "sw tracepoint kprobe uprob
 	pv_close(t, ev);
 	pv_work(t, 20);
 	pv_expect_eq(t, "runs when the event is closed", pv_bpf_slot(t, map, 0), runs);
+	pv_expect_errno(t, "the program afterwards", gone(id), -ENOENT);
+}
+
+static void work_alone(struct pv_test *t, void *arg)
+{
+	uint64_t *n = arg;
+
+	pv_work(t, *n);
+}
+
+PV_CASE(bpf, inherited, .each = "event[exact]", .pmu = "sw tracepoint", .needs = "root",
+	.proof = "kernel",
+	.about = "an event's program runs for what a child does, too, and keeps it from the ring")
+{
+	const struct pv_event_desc *e = pv_event(t);
+	struct perf_event_attr attr = pv_attr(t, e);
+	int map = pv_bpf_map(t, BPF_MAP_TYPE_ARRAY, 4, 8, 2), prog;
+	const struct bpf_insn insns[] = COUNT_AND_ANSWER(map);
+	uint64_t n = 20, due = n * e->per, runs, samples;
+	struct pv_ev *ev;
+
+	prog = pv_bpf_load(t, type_for(e), insns);
+	attr.sample_period = 1;
+	attr.sample_type = PERF_SAMPLE_TID;
+	attr.inherit = 1;
+	ev = pv_open(t, &attr, 0, pv_cpu(t), NULL, 0);
+	pv_tell_apart(t, 0);
+	pv_ring_map(t, ev, 16);
+	pv_expect_errno(t, "attach", pv_ioctl(ev, PERF_EVENT_IOC_SET_BPF, prog), 0);
+	answer(t, map, 0);
+	pv_enable(t, ev);
+	pv_wait(t, pv_fork(t, work_alone, &n));
+	pv_disable(t, ev);
+	runs = pv_bpf_slot(t, map, 0);
+	samples = pv_ring_samples(t, ev);
+	/* A child's birth and end have faults of their own. */
+	pv_expect_in(t, "runs of the program", runs, due, UINT64_MAX);
+	pv_expect_eq(t, "samples kept back", samples, 0);
+	answer(t, map, 1);
+	pv_enable(t, ev);
+	pv_wait(t, pv_fork(t, work_alone, &n));
+	pv_disable(t, ev);
+	samples = pv_ring_samples(t, ev);
+	pv_expect_eq(t, "samples let through", samples, pv_bpf_slot(t, map, 0) - runs);
 }
 
 PV_CASE(bpf, wrong_type, .each = "event[exact]", .pmu = "sw tracepoint kprobe uprobe breakpoint",

@@ -258,6 +258,8 @@ static void expect_refused(struct pv_test *t, const struct perf_event_attr *attr
 
 static struct perf_event_attr bad_attr(struct pv_test *t)
 {
+	struct perf_event_attr attr;
+
 	static const struct {
 		const char *word;
 		uint32_t type;
@@ -282,8 +284,12 @@ static struct perf_event_attr bad_attr(struct pv_test *t)
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		if (!strcmp(bad[i].word, pv_word(t)))
-			return pv_bp_attr(bad[i].type, place() + bad[i].offset, bad[i].len);
+		if (!strcmp(bad[i].word, pv_word(t))) {
+			attr = pv_bp_attr(bad[i].type, place() + bad[i].offset, 0);
+			/* Not the one that fits the type. */
+			attr.bp_len = bad[i].len;
+			return attr;
+		}
 	}
 	pv_error(t, PV_BROKEN_SETUP, "no breakpoint called %s", pv_word(t));
 }

@@ -168,7 +168,8 @@ static int lowest_fd(void)
 }
 
 /* As the caller: all rows. A refusal leaves no descriptor behind. */
-static bool chains = true, others = false;
+static bool chains = true;
+static bool others = false;
 
 static void ask_all(struct pv_test *t, void *arg)
 {

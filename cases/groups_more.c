@@ -311,3 +311,38 @@ PV_CASE(groups, exec, .pmu = "perf", .needs = "tracefs", .arch = "x86_64 arm64",
 	pv_expect_eq(t, "an event from before the exec", pv_read(t, alone).value, 9);
 	pv_expect(t, "it was on for longer", pv_read(t, alone).enabled > lead.enabled);
 }
+
+/* The leader and the new members would have room for ever: one sibling's format has not. */
+PV_CASE(groups, read_limit_sibling, .pmu = "perf", .proof = "kernel",
+	.fixes = "382c27f4ed28 (..6.6)",
+	.about = "a group grows until the read of one of its siblings would pass 16 KiB")
+{
+	struct perf_event_attr attr = pv_dummy, large = pv_dummy;
+	static uint64_t buf[16384 / 8 + 1];
+	struct pv_ev *leader, *sibling;
+	uint64_t members = 2, fit, entry = 3 * 8;
+	int fd = 0;
+
+	attr.read_format = 0;
+	/* LOST came with 6.0; with two words a member there are more of them than fds as a rule. */
+	large.read_format = PERF_FORMAT_GROUP | PERF_FORMAT_ID | PERF_FORMAT_LOST;
+	if (pv_outcome(t, &large, 0, -1, -1, 0) == -EINVAL && pv_attr_size(t) < 136) {
+		large.read_format &= ~(uint64_t)PERF_FORMAT_LOST;
+		entry = 2 * 8;
+	}
+	fit = (16384 - 8) / entry;
+	leader = pv_open(t, &attr, 0, -1, NULL, 0);
+	sibling = pv_open(t, &large, 0, -1, leader, 0);
+	for (; members <= fit; members++) {
+		fd = pv_try_open(t, &attr, 0, -1, pv_fd(leader), 0);
+		if (fd == -EMFILE)
+			pv_skip(t, PV_DENIED, "raise the limit of open files (ulimit -n) to %llu",
+				(unsigned long long)fit + 16);
+		if (fd < 0)
+			break;
+	}
+	pv_expect_eq(t, "members", members, fit);
+	pv_expect_errno(t, "one more", fd, -E2BIG);
+	pv_expect_eq(t, "bytes of the sibling's read",
+		     pv_sys_read(pv_fd(sibling), buf, sizeof(buf)), 8 + entry * members);
+}

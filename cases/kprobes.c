@@ -106,6 +106,7 @@ PV_CASE(kprobe, refused, .pmu = "kprobe", .each = "event[entry]", .needs = "root
 {
 	struct perf_event_attr good = probe(t, false), bad;
 	uint64_t addr = pv_kfunc_address(t, pv_event(t));
+	static char name[1024];
 	struct pv_ev *ev;
 
 	bad = good;
@@ -113,6 +114,9 @@ PV_CASE(kprobe, refused, .pmu = "kprobe", .each = "event[entry]", .needs = "root
 	pv_expect_errno(t, "no such function", pv_outcome(t, &bad, 0, -1, -1, 0), -ENOENT);
 	bad.kprobe_func = 8;
 	pv_expect_errno(t, "an unreadable name", pv_outcome(t, &bad, 0, -1, -1, 0), -EFAULT);
+	memset(name, 'x', sizeof(name) - 1);
+	bad.kprobe_func = (uintptr_t)name;
+	pv_expect_errno(t, "a name longer than any", pv_outcome(t, &bad, 0, -1, -1, 0), -E2BIG);
 	bad.kprobe_func = (uintptr_t)PV_ISA_NO_KPROBE;
 	pv_expect_errno(t, "a function on the black list", pv_outcome(t, &bad, 0, -1, -1, 0),
 			-EINVAL);
@@ -132,6 +136,12 @@ PV_CASE(kprobe, refused, .pmu = "kprobe", .each = "event[entry]", .needs = "root
 	pv_enable(t, ev);
 	calls(3);
 	pv_expect_eq(t, "count of a good one afterwards", pv_value(t, ev), 3);
+	/* An empty name is none. */
+	good.kprobe_func = (uintptr_t) "";
+	ev = pv_open(t, &good, 0, -1, NULL, 0);
+	pv_enable(t, ev);
+	calls(4);
+	pv_expect_eq(t, "count of one by address with an empty name", pv_value(t, ev), 4);
 }
 
 /* A debugfs of this process's own, where nobody has mounted one. */

@@ -176,3 +176,31 @@ PV_CASE(modify, slots, .pmu = "breakpoint", .arch = "x86_64 arm64", .needs = "wa
 	pv_expect_eq(t, "data slots at the end", pv_bp_slots(t, HW_BREAKPOINT_W, 0, -1), data);
 	pv_expect_eq(t, "execution slots at the end", pv_bp_slots(t, HW_BREAKPOINT_X, 0, -1), exec);
 }
+
+PV_CASE(modify, inherited, .pmu = "breakpoint", .needs = "watchpoints modify", .proof = "kernel",
+	.about = "a modification reaches the children's breakpoints, and a new child's")
+{
+	struct perf_event_attr attr = pv_bp_attr(HW_BREAKPOINT_X, pv_probe_target, sizeof(long));
+	struct pv_actor *parent = pv_actor(t), *child;
+	struct pv_ev *ev;
+
+	attr.disabled = 0;
+	attr.inherit = 1;
+	ev = pv_open(t, &attr, parent->tid, -1, NULL, 0);
+	pv_tell_apart(t, parent->tid);
+	child = pv_actor_fork(t, parent);
+	pv_act(t, child, PV_ACT_TARGET, 3);
+	pv_expect_eq(t, "calls of the child", pv_value(t, ev), 3);
+	attr.bp_addr = (uintptr_t)pv_probe_other;
+	pv_expect_errno(t, "modify", modify(ev, attr), 0);
+	pv_act(t, child, PV_ACT_TARGET, 5);
+	pv_act(t, parent, PV_ACT_TARGET, 5);
+	pv_expect_eq(t, "calls when it has gone elsewhere", pv_value(t, ev), 3);
+	pv_act(t, pv_actor_fork(t, parent), PV_ACT_TARGET, 5);
+	pv_expect_eq(t, "calls of a child born since", pv_value(t, ev), 3);
+	attr.bp_addr = (uintptr_t)pv_probe_target;
+	pv_expect_errno(t, "modify back", modify(ev, attr), 0);
+	pv_act(t, child, PV_ACT_TARGET, 7);
+	pv_act(t, parent, PV_ACT_TARGET, 1);
+	pv_expect_eq(t, "calls when it is back", pv_value(t, ev), 3 + 7 + 1);
+}

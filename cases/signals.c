@@ -241,6 +241,8 @@ PV_CASE(notify, inherited, .pmu = "perf", .proof = "kernel",
 
 	attr.inherit = 1;
 	ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	/* Else the child may run on our own event. */
+	pv_tell_apart(t, 0);
 	listen_to(t, SIGNAL);
 	send_to(t, ev, SIGNAL, F_OWNER_PID, getpid());
 	pv_enable(t, ev);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Thousands of events, opened, mapped, inherited and closed: afterwards nothing of them is left. */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,4 +172,156 @@ PV_CASE(soak, locked_memory, .pmu = "perf", .needs = "root", .proof = "kernel",
 	}
 	waitpid(pid, &status, 0);
 	pv_expect_eq(t, "exit status of an ordinary user's 200 rings", status, 0);
+}
+
+/* ---- what an event holds: its task, the task's context ---- */
+
+static struct perf_event_attr trapping(void)
+{
+	struct perf_event_attr attr = pv_dummy;
+
+	attr.config = PERF_COUNT_SW_PAGE_FAULTS;
+	attr.sample_period = 1;
+	attr.sigtrap = attr.remove_on_exec = 1;
+	return attr;
+}
+
+static void on_trap(int signo)
+{
+	(void)signo;
+}
+
+/* Takes a SIGTRAP and ends. */
+static void short_life(struct pv_test *t, void *arg)
+{
+	struct perf_event_attr attr = trapping();
+	size_t page = sysconf(_SC_PAGESIZE);
+	int fd;
+
+	(void)arg;
+	signal(SIGTRAP, on_trap);
+	fd = pv_try_open(t, &attr, 0, -1, -1, 0);
+	if (fd < 0)
+		return;
+	pv_sys_ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
+	pv_fault(mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 0,
+		 1);
+	pv_sys_ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
+	pv_sys_close(fd);
+}
+
+static void one_life(struct pv_test *t)
+{
+	struct perf_event_attr attr = pv_dummy;
+	pid_t pid = pv_fork_held(t, short_life, NULL);
+	int fd[3];
+
+	for (int i = 0; i < 2; i++)
+		fd[i] = pv_try_open(t, &attr, pid, -1, -1, 0);
+	/* Refused when it has a context: there is no ring to write into. */
+	fd[2] = pv_try_open(t, &attr, pid, -1, fd[0], PERF_FLAG_FD_OUTPUT);
+	/* Refused before that: there is no such CPU. */
+	pv_try_open(t, &attr, pid, 1 << 20, -1, 0);
+	pv_go(t, pid);
+	pv_wait(t, pid);
+	close_all(fd, 3);
+}
+
+PV_CASE(soak, objects, .pmu = "perf", .needs = "root", .proof = "kernel",
+	.about =
+		"tasks that had events, refused ones too, are gone with them, and so are the events")
+{
+	static const char *const caches[] = {"task_struct ", "perf_event "};
+	/* Each of them has at least two events; what caches keep is some slabs of a dozen. */
+	const int lives = 60;
+	uint64_t before[2];
+
+	one_life(t);
+	for (int i = 0; i < 2; i++)
+		before[i] = objects(caches[i]);
+	if (!before[0])
+		pv_skip(t, PV_ABSENT, "/proc/slabinfo does not tell of tasks");
+	for (int i = 0; i < lives; i++)
+		one_life(t);
+	for (int i = 0; i < 2; i++) {
+		uint64_t limit = before[i] + lives - 10;
+
+		pv_note(t, "objects before", before[i]);
+		pv_expect_in(t, caches[i], objects_settled(caches[i], limit), 0, limit);
+	}
+}
+
+/*
+ * The scheduler's hooks are there while one event needs them, and go a second after the last
+ * (kernel/events/core.c perf_sched_delayed()).
+ */
+PV_CASE(soak, keeps_on, .pmu = "tracepoint", .needs = "tracefs", .proof = "kernel",
+	.about = "an event keeps to its own task a second after others have been closed")
+{
+	struct perf_event_attr attr = pv_calls_attr(t);
+	struct pv_actor *own = pv_actor(t), *other = pv_actor(t);
+	struct pv_ev *ev, *more[3];
+
+	attr.disabled = 0;
+	ev = pv_open(t, &attr, own->tid, -1, NULL, 0);
+	for (int i = 0; i < 3; i++)
+		more[i] = pv_open(t, &attr, own->tid, -1, NULL, 0);
+	for (int i = 0; i < 3; i++)
+		pv_close(t, more[i]);
+	usleep(1300000);
+	pv_act(t, own, PV_ACT_CALLS, 7);
+	pv_act(t, other, PV_ACT_CALLS, 5);
+	pv_calls(3);
+	pv_act(t, own, PV_ACT_CALLS, 2);
+	pv_expect_eq(t, "count", pv_read(t, ev).value, 7 + 2);
+}
+
+/* kB of /proc/meminfo's line. */
+static uint64_t meminfo(const char *line)
+{
+	static char text[8192];
+	char *at;
+
+	if (pv_file_read("/proc/meminfo", text, sizeof(text)) <= 0)
+		return 0;
+	at = strstr(text, line);
+	return at ? strtoull(at + strlen(line), NULL, 10) : 0;
+}
+
+/* Is less free than before, by half of the rings? They are freed behind a grace period. */
+static bool less_free(uint64_t before, uint64_t rings_kb)
+{
+	for (int i = 0; i < 100; i++) {
+		if (meminfo("MemFree:") + rings_kb / 2 >= before)
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
+PV_CASE(soak, ring_pages, .pmu = "perf", .needs = "root", .proof = "kernel",
+	.about = "the memory of rings is free again when they are unmapped")
+{
+	struct perf_event_attr attr = pv_dummy;
+	size_t page = sysconf(_SC_PAGESIZE), size = 129 * page;
+	uint64_t before, failed = 0;
+	bool less = true;
+
+	/* Others on this machine may take memory meanwhile, but not each time. */
+	for (int attempt = 0; attempt < 4 && less; attempt++) {
+		before = meminfo("MemFree:");
+		for (int i = 0; i < 60; i++) {
+			int fd = pv_try_open(t, &attr, 0, -1, -1, 0);
+			void *p =
+				pv_sys_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+			failed += pv_is_err(p);
+			if (!pv_is_err(p))
+				pv_sys_munmap(p, size);
+			pv_sys_close(fd);
+		}
+		less = less_free(before, 60 * size / 1024);
+	}
+	pv_expect_eq(t, "rings that failed", failed, 0);
+	pv_expect(t, "as much is free as before", !less);
 }

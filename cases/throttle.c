@@ -139,3 +139,47 @@ PV_CASE(freq, throttle_period, .pmu = "sw", .each = "event[samples time]", .need
 	pv_expect_in(t, "samples then", samples, 3, UINT64_MAX);
 	pv_expect_eq(t, "throttled again", late, 0);
 }
+
+/*
+ * With a limit of 1 Hz a tick may have one sample, whatever HZ is: the first one of each tick
+ * throttles the event, and stands behind its THROTTLE record.
+ */
+PV_CASE(freq, throttle_each, .pmu = "sw", .each = "word[task,pinned,cpu]", .needs = "root",
+	.proof = "kernel",
+	.about =
+		"with a limit of one sample in a tick each sample stands behind a THROTTLE record, "
+		"and the next tick lets the event go")
+{
+	const struct pv_event_desc *clock = pv_find_event(t, "sw", "cpu-clock");
+	struct perf_event_attr attr = pv_attr(t, clock);
+	uint64_t throttles = 0, unthrottles = 0, samples = 0, order = 0, start, switches = 0;
+	bool cpu = !strcmp(pv_word(t), "cpu");
+	struct pv_ev *ev;
+
+	pv_knob(t, TIME_KNOB, "25");
+	pv_knob(t, RATE_KNOB, "1");
+	attr.pinned = !strcmp(pv_word(t), "pinned");
+	attr.sample_period = 100000; /* ns */
+	attr.sample_type = PERF_SAMPLE_TID;
+	ev = pv_open(t, &attr, cpu ? -1 : 0, cpu ? pv_cpu(t) : -1, NULL, 0);
+	pv_ring_map(t, ev, 8);
+	pv_enable(t, ev);
+	start = pv_sys_switches();
+	/* A switch of tasks lets a task's event go, too: more pairs than that. */
+	for (int i = 0; i < 2000 && unthrottles < 4 + switches; i++) {
+		pv_work_event(t, clock, 500);
+		switches = pv_sys_switches() - start;
+		while (pv_ring_next(t, ev, &rec)) {
+			samples += rec.header.type == PERF_RECORD_SAMPLE;
+			throttles += rec.header.type == PERF_RECORD_THROTTLE;
+			unthrottles += rec.header.type == PERF_RECORD_UNTHROTTLE;
+			/* THROTTLE, SAMPLE, UNTHROTTLE, THROTTLE, ... */
+			order += samples > throttles || unthrottles > samples ||
+				 throttles > unthrottles + 1;
+		}
+	}
+	pv_disable(t, ev);
+	pv_expect_in(t, "pairs", unthrottles, 4 + switches, UINT64_MAX);
+	pv_expect_in(t, "samples", samples, unthrottles, throttles);
+	pv_expect_eq(t, "records out of order", order, 0);
+}

@@ -348,8 +348,11 @@ PV_CASE(uprobe, refused, .arch = "x86_64 arm64", .pmu = "uprobe", .needs = "root
 	.about = "a file that is none and an offset beyond it are refused, each with its errno")
 {
 	struct code c = make_code(t);
+	static char path[8192];
 
 	map_code(t, &c);
+	memset(path, '/', sizeof(path) - 1);
+	pv_expect_errno(t, "a path longer than any", outcome_at(t, path, 0, 0), -E2BIG);
 	pv_expect_errno(t, "no such file", outcome_at(t, "/proc/no such file", 0, 0), -ENOENT);
 	pv_expect_errno(t, "a directory", outcome_at(t, "/proc", 0, 0), -EINVAL);
 	pv_expect_errno(t, "no path", outcome_at(t, NULL, 0, 0), -EINVAL);

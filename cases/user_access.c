@@ -14,7 +14,7 @@
 
 PV_CASE(user_access, page, .each = "event[]", .proof = "kernel",
 	.about =
-		"the page of an event that user space may not read says so, and has the event's count and times when it stands")
+		"the page of an event says whether user space may read it, and has the event's count and times when it stands")
 {
 	struct pv_ev *ev = pv_open_case(t);
 	struct perf_event_mmap_page *p;
@@ -31,7 +31,8 @@ PV_CASE(user_access, page, .each = "event[]", .proof = "kernel",
 	look1 = pv_user_look(t, ev);
 	pv_expect_eq(t, "deprecated bit 0", p->cap_bit0, 0);
 	pv_expect_eq(t, "bit 0 is deprecated", p->cap_bit0_is_deprecated, 1);
-	pv_expect_eq(t, "cap_user_rdpmc", p->cap_user_rdpmc, 0);
+	pv_expect_eq(t, "cap_user_rdpmc", p->cap_user_rdpmc,
+		     !!(pv_pmu(t)->caps & PV_CAP_USER_READ));
 	pv_expect_eq(t, "index", look1.index, 0);
 	pv_expect_eq(t, "size", p->size, offsetof(struct perf_event_mmap_page, __reserved));
 	pv_expect_eq(t, "data_offset", p->data_offset, sysconf(_SC_PAGESIZE));

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -321,4 +322,42 @@ PV_CASE(wakeup, hup_of_the_last, .pmu = "perf", .proof = "kernel",
 	close(f.pipefd[1]);
 	pv_expect_eq(t, "poll after its end", sleep_on(ev, -1, &ms), POLLHUP);
 	pv_expect(t, "woken before the timeout", ms < PATIENCE);
+}
+
+struct unmapper {
+	void *ring;
+	size_t size;
+	pid_t sleeper;
+	struct pv_test *t;
+};
+
+static void *unmap_later(void *arg)
+{
+	struct unmapper *u = arg;
+
+	pv_wait_asleep(u->t, u->sleeper);
+	pv_sys_munmap(u->ring, u->size);
+	return NULL;
+}
+
+PV_CASE(wakeup, ring_goes, .pmu = "perf", .proof = "kernel",
+	.about = "poll of an event without a ring says HUP, and so does one that sleeps while the "
+		 "ring is unmapped")
+{
+	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "sw", "dummy"));
+	struct pv_ev *ev = pv_open(t, &attr, 0, -1, NULL, 0);
+	struct unmapper u = {.size = 2 * sysconf(_SC_PAGESIZE), .sleeper = gettid(), .t = t};
+	pthread_t thread;
+	uint64_t ms;
+
+	pv_expect_eq(t, "poll without a ring", pv_poll(ev, 0), POLLHUP);
+	pv_ring_map(t, ev, 1);
+	u.ring = pv_ring_page(ev);
+	pv_expect_eq(t, "poll with one", pv_poll(ev, 0), 0);
+	if (pthread_create(&thread, NULL, unmap_later, &u))
+		pv_error(t, PV_BROKEN_SETUP, "pthread_create");
+	pv_expect_eq(t, "woken by", sleep_on(ev, -1, &ms), POLLHUP);
+	pv_expect(t, "woken before the timeout", ms < PATIENCE);
+	pthread_join(thread, NULL);
+	pv_expect_eq(t, "poll when it has gone", pv_poll(ev, 0), POLLHUP);
 }

@@ -19,6 +19,7 @@ from cases import Case, Template, make, mark_quick, read_templates  # noqa: E402
 from emit import bodies_c, tables_c  # noqa: E402
 from load import Bad, Descriptor, Problem, bad, load  # noqa: E402
 from model import Pmu, build  # noqa: E402
+from shapes import shapes_c  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 ROOMS = ("generic", "arm", "intel", "amd", "xen")
@@ -82,11 +83,22 @@ def write_outputs(out: Path, depfile: Path | None, inputs: list[Path],
         depfile.write_text(f"{targets}: {deps}\n", encoding="utf-8")
 
 
+def write_shapes(path: Path, pmus: list[Pmu]) -> int:
+    try:
+        path.write_text(shapes_c([p.shape for p in pmus if p.shape]), encoding="utf-8")
+    except OSError as e:
+        print(f"compile.py: {e.filename}: {e.strerror}", file=sys.stderr)
+        return 3
+    return 0
+
+
 def run(args: argparse.Namespace) -> int:
     root = Path(args.source)
     case_files = sorted((root / "cases").glob("*.c"))
     all_ = descriptors(root, args.check or [])
     pmus = build(all_, HERE / "schema.json")
+    if args.shapes:
+        return write_shapes(args.shapes, pmus)
     templates = read_templates([(p, shown_path(p, root)) for p in case_files])
     quick = root / "cases/quick.list"
     cases = make(templates, pmus)
@@ -115,6 +127,8 @@ def main() -> int:
     what.add_argument("--out", type=Path, metavar="DIR", help="where tables.c and bodies.c go")
     what.add_argument("--check", type=Path, nargs="+", metavar="FILE",
                       help="only say whether these descriptors are right")
+    what.add_argument("--shapes", type=Path, metavar="FILE",
+                      help="where the table of QEMU's PMU model goes")
     parser.add_argument("--depfile", type=Path, metavar="FILE", help="make-style dependencies")
     args = parser.parse_args()
     try:

@@ -77,6 +77,8 @@ enum pv_pmu_caps {
 	PV_CAP_SOFTWARE = 1 << 2,   /* joins any group */
 	PV_CAP_EXTENDED_REGS = 1 << 3,
 	PV_CAP_NO_EXCLUDE_IDLE = 1 << 4, /* exclude_idle refused: EOPNOTSUPP */
+	PV_CAP_STAGGERED = 1 << 6,       /* no global enable: a group's counters start in turns */
+	PV_CAP_USER_READ = 1 << 5,       /* user space may read the counter without asking for it */
 };
 
 /* perf_event_attr.type of a PMU whose number is in /sys/bus/event_source/devices/<sysfs>/type */
@@ -120,9 +122,10 @@ struct pv_pmu {
 	const char *name;   /* the descriptor: "pmuv3-qemu" */
 	const char *family; /* first part of the case ids: "pmuv3" */
 	const char *title;
-	const char *sysfs; /* directory under /sys/bus/event_source/devices, NULL: always there */
-	const char *probe; /* how presence is decided beside sysfs: "", "tracefs", "breakpoint",
-			      "core" */
+	const char *sysfs;  /* directory under /sys/bus/event_source/devices, NULL: always there */
+	const char *probe;  /* how presence is decided beside sysfs: "", "tracefs", "breakpoint",
+			       "core" */
+	const char *vendor; /* of the CPU, as CPUID has it; NULL: any */
 	uint32_t arch;
 	uint32_t caps;         /* enum pv_pmu_caps */
 	unsigned int counters; /* programmable counters; 0: not limited */

@@ -86,9 +86,10 @@ def pmu_tables(p: Pmu) -> str:
             + table("pv_erratum", f"errata_{ident(p)}", errata))
 
 
-def pmu_row(p: Pmu) -> str:
+def pmu_row(p: Pmu, described: bool = True) -> str:
     items = [f".name = {text(p.name)}", f".family = {text(p.family)}", f".title = {text(p.title)}",
              f".sysfs = {text(p.sysfs)}", f".probe = {text(p.probe)}",
+             f".vendor = {text(p.vendor)}",
              f".arch = {arch_mask(p.arch)}", f".caps = {mask('PV_CAP_', p.caps)}",
              f".sampling_errno = {p.sampling_errno}"]
     for key, member in (("programmable", "counters"), ("fixed", "fixed"), ("width", "width")):
@@ -97,8 +98,9 @@ def pmu_row(p: Pmu) -> str:
     for member, rows in (("events", p.events), ("formats", p.formats), ("errata", p.errata)):
         if rows:
             items.append(f".{member} = {member}_{ident(p)}, .nr_{member} = {len(rows)}")
-    items += [f".hash = {text(p.hash)}", f".is_default = {'true' if p.is_default else 'false'}",
-              f".describe = {lines_literal(describe(p))}"]
+    items += [f".hash = {text(p.hash)}", f".is_default = {'true' if p.is_default else 'false'}"]
+    if described:
+        items.append(f".describe = {lines_literal(describe(p))}")
     return "\t{" + ",\n\t ".join(items) + "},\n"
 
 
@@ -213,7 +215,7 @@ def describe(p: Pmu) -> str:
     out += wrapped("source", p.ref)
     where = f"/sys/bus/event_source/devices/{p.sysfs}" if p.sysfs else \
         f"probe {p.probe}" if p.probe else "always there"
-    out += wrapped("presence", where)
+    out += wrapped("presence", where + (f", CPU of {p.vendor}" if p.vendor else ""))
     out += wrapped("arch", ", ".join(a for a in ARCHES if a in p.arch))
     if p.caps:
         out += wrapped("caps", ", ".join(p.caps))

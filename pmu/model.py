@@ -13,6 +13,7 @@ from typing import Any, Iterator
 
 import jsonschema
 
+import shapes
 from load import Bad, Descriptor, Item, Problem, flatten, near, shown
 
 ARCHES = ("x86_64", "arm64", "i386", "arm")
@@ -94,6 +95,8 @@ class Pmu:
     ref: str
     sysfs: str | None
     probe: str
+    vendor: str | None
+    shape: shapes.Shape | None  # of QEMU's PMU model
     arch: frozenset[str]
     caps: tuple[str, ...]
     sampling_errno: int
@@ -280,9 +283,13 @@ class Builder:
             for k, x in d.get("errata", {}).items()
             for i, glob in (enumerate(x["cases"]) if isinstance(x["cases"], list)
                             else ((-1, x["cases"]),)))
+        shape = None
+        if "model" in d:
+            shapes.check(d, self.wrong)
+            shape = shapes.Shape(self.d.name, d.get("vendor", ""), d.get("counters", {}), d["model"])
         canonical = json.dumps(d, sort_keys=True, separators=(",", ":"))
         return Pmu(self.d.name, d["family"], d["title"], d["ref"], d.get("sysfs"),
-                   d.get("probe", ""), frozenset(d.get("arch", ARCHES)), tuple(d.get("caps", ())),
+                   d.get("probe", ""), d.get("vendor"), shape, frozenset(d.get("arch", ARCHES)), tuple(d.get("caps", ())),
                    getattr(errno, d.get("sampling_errno", "EOPNOTSUPP")),
                    d.get("counters", {}), formats, events, errata,
                    hashlib.sha256(canonical.encode()).hexdigest()[:16], self.d.file)

@@ -12,6 +12,7 @@ const char *const pv_class_names[PV_C_NR] = {
 	[PV_C_LOST] = "lost",
 	[PV_C_NEW_FAIL] = "new failure",
 	[PV_C_FLAKY] = "flaky",
+	[PV_C_KNOWN_CRASH] = "known crash",
 	[PV_C_FIXED] = "fixed",
 	[PV_C_CHANGED] = "changed evidence",
 	[PV_C_NEW] = "new",
@@ -46,6 +47,20 @@ static enum state state_of(const struct pv_case_run *c)
 static bool dies(const struct pv_case_run *c)
 {
 	return c && c->worst >= PV_R_HANG;
+}
+
+/* Has every crash of B been seen in A? */
+static bool known_crash(const struct pv_case_run *a, const struct pv_case_run *b)
+{
+	for (const struct pv_rep *rb = b->reps; rb; rb = rb->next) {
+		bool seen = rb->result < PV_R_HANG;
+
+		for (const struct pv_rep *ra = a->reps; ra && !seen; ra = ra->next)
+			seen = ra->result >= PV_R_HANG && pv_same_crash(ra, rb);
+		if (!seen)
+			return false;
+	}
+	return true;
 }
 
 static bool ever_red(const struct pv_case_run *c)
@@ -227,8 +242,11 @@ static void compare_case(struct pv_comparison *c, const struct pv_case_run *a,
 	enum state sa = state_of(a), sb = state_of(b);
 
 	d.class = classes[sa][sb];
-	if (dies(b) && !dies(a))
+	d.other_crash = dies(a) && dies(b) && !known_crash(a, b);
+	if (dies(b) && (!dies(a) || d.other_crash))
 		d.class = PV_C_CRASH;
+	else if (dies(a) && dies(b) && d.class == PV_C_STILL)
+		d.class = PV_C_KNOWN_CRASH;
 	else if (sa == UNTESTED && sb == UNTESTED && a->worst != b->worst)
 		d.class = PV_C_CHANGED;
 	if (a && b && d.class != PV_C_NEW && d.class != PV_C_LOST)

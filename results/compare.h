@@ -14,16 +14,17 @@
 
 /* In order of importance. */
 enum pv_class {
-	PV_C_CRASH,     /* B crashes or hangs, A did neither */
-	PV_C_REGRESSED, /* what held (or failed as an erratum says) does not hold */
-	PV_C_LOST,      /* tested in A, untested in B */
-	PV_C_NEW_FAIL,  /* red in B, untested or unknown in A */
-	PV_C_FLAKY,     /* green and red in one run; a regression when A was never red */
-	PV_C_FIXED,     /* held in B, did not in A */
-	PV_C_CHANGED,   /* same verdict, other evidence; untested for another reason */
-	PV_C_NEW,       /* tested in B, untested or unknown in A */
-	PV_C_GONE,      /* B has not got it */
-	PV_C_STILL,     /* red or known bad in both */
+	PV_C_CRASH,       /* B crashes or hangs; A did neither, or died of another bug */
+	PV_C_REGRESSED,   /* what held (or failed as an erratum says) does not hold */
+	PV_C_LOST,        /* tested in A, untested in B */
+	PV_C_NEW_FAIL,    /* red in B, untested or unknown in A */
+	PV_C_FLAKY,       /* green and red in one run; a regression when A was never red */
+	PV_C_KNOWN_CRASH, /* crashes or hangs in both, of the same bug as far as its titles tell */
+	PV_C_FIXED,       /* held in B, did not in A */
+	PV_C_CHANGED,     /* same verdict, other evidence; untested for another reason */
+	PV_C_NEW,         /* tested in B, untested or unknown in A */
+	PV_C_GONE,        /* B has not got it */
+	PV_C_STILL,       /* red or known bad in both */
 	PV_C_SAME,
 	PV_C_NR,
 };
@@ -32,6 +33,7 @@ extern const char *const pv_class_names[PV_C_NR];
 struct pv_change {
 	enum pv_class class;
 	bool regression;
+	bool other_crash;                /* both died, of bugs whose titles differ */
 	const struct pv_case_run *a, *b; /* NULL: not in that run */
 	const struct pv_obs *obs_a,
 		*obs_b;      /* first changed evidence, where there is one; NULL: not in that run */

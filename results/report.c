@@ -205,6 +205,14 @@ static void reason_text(char *buf, size_t size, const struct pv_case_run *c)
 			 buf[0] ? "; " : "", r->splat);
 }
 
+/* A crash's name: its title, or the reason of one that has none. */
+static const char *title(const struct pv_case_run *c)
+{
+	const struct pv_rep *r = pv_worst_rep(c);
+
+	return r->title ? r->title : r->reason ? r->reason : pv_result_names[r->result];
+}
+
 /* What tells most about a change, one line: the reason of the side that is worse. */
 static void change_reason(char *buf, size_t size, const struct pv_change *d)
 {
@@ -212,6 +220,10 @@ static void change_reason(char *buf, size_t size, const struct pv_change *d)
 		      (d->class == PV_C_NEW && d->b->worst <= PV_R_XPASS);
 
 	reason_text(buf, size, a_side ? d->a : d->b);
+	if (d->other_crash)
+		snprintf(buf, size, "other crash: %.200s; was: %.200s", title(d->b), title(d->a));
+	else if (d->class == PV_C_KNOWN_CRASH)
+		snprintf(buf, size, "%.200s", title(d->b));
 	/* "failed: count" says nothing that the evidence below it does not. */
 	for (const struct pv_obs *o = d->b && !a_side ? d->b->obs : NULL; o; o = o->next) {
 		if (o->failed && !strncmp(buf, "failed: ", 8))
@@ -284,6 +296,8 @@ static void print_change(struct printer *p, const struct pv_change *d)
 	} else {
 		line(p, "%s  %s", head, reason);
 	}
+	if (d->b && d->b->again)
+		line(p, "      %s", pv_again_text(obs, sizeof(obs), d->b->again));
 	if (red)
 		print_failed(p, d, p->opts->all ? 64 : 2);
 	if (p->opts->all && d->class == PV_C_CRASH)

@@ -100,6 +100,15 @@ static void side(yajl_gen g, const char *key, const struct pv_case_run *c)
 		key_text(g, "erratum", r->erratum);
 	if (r->splat)
 		key_text(g, "splat", r->splat);
+	if (r->death)
+		key_text(g, "death", r->death);
+	if (r->title)
+		key_text(g, "title", r->title);
+	if (c->again) {
+		key_bool(g, "alone", c->again->alone);
+		key_bool(g, "reproduced", c->again->reproduced);
+		key_int(g, "behind", c->again->nr_prefix);
+	}
 	yajl_gen_map_close(g);
 }
 

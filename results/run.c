@@ -169,6 +169,9 @@ static void add_rep(struct pv_run_reader *r, struct pv_case_run *c, const struct
 	rep->erratum = keep(run, e->erratum);
 	rep->tail = keep(run, e->tail);
 	rep->splat = r->open ? r->open_splat : NULL;
+	rep->title = keep(run, e->title);
+	rep->death = keep(run, e->death);
+	rep->alt = keep(run, e->alt);
 	if (c->last)
 		c->last->next = rep;
 	else
@@ -310,12 +313,30 @@ static void on_splat(struct pv_run_reader *r, const struct pv_stream_event *e)
 			r->open_splat = title;
 		return;
 	}
+	if (e->early)
+		return;
 	for (size_t i = 0; i < run->nr_splats; i++) {
 		if (run->splat[i] == title)
 			return;
 	}
 	if (run->nr_splats < sizeof(run->splat) / sizeof(run->splat[0]))
 		run->splat[run->nr_splats++] = title;
+}
+
+static int on_again(struct pv_run_reader *r, const struct pv_stream_event *e)
+{
+	struct pv_case_run *c = lookup(r->run, e->id);
+	struct pv_again *again;
+
+	if (!c || !c->nr_reps || r->open)
+		return pv_stream_fail(r->stream, "again of %s, which has no verdict", e->id);
+	again = pv_arena_alloc(&r->run->arena, sizeof(*again));
+	*again = pv_again_of(e);
+	again->prefix = keep(r->run, again->prefix);
+	again->reason = keep(r->run, again->reason);
+	again->title = keep(r->run, again->title);
+	c->again = again;
+	return 0;
 }
 
 static int on_run_end(struct pv_run_reader *r, const struct pv_stream_event *e)
@@ -361,8 +382,11 @@ static int on_event(void *ctx, const struct pv_stream_event *e)
 	case PV_E_CASE_END:
 		return on_case_end(r, e);
 	case PV_E_SPLAT:
+	case PV_E_DEATH:
 		on_splat(r, e);
 		return 0;
+	case PV_E_AGAIN:
+		return on_again(r, e);
 	case PV_E_RESUME:
 		r->resumed = true;
 		r->ended = false;

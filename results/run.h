@@ -36,6 +36,19 @@ struct pv_rep {
 	enum pv_result result;
 	const char *reason, *kind, *erratum, *tail; /* NULL: none */
 	const char *splat;                          /* title of the first one */
+	const char *death;                          /* how the guest died */
+	const char *title, *alt;                    /* of a crash or hang: its name; joined by \n */
+};
+
+/* What became of a crash when it was tried again in fresh boots. */
+struct pv_again {
+	bool alone;         /* the case crashes when nothing ran before it */
+	bool reproduced;    /* alone, or behind `prefix` */
+	const char *prefix; /* ids joined by \n; NULL: none */
+	unsigned int nr_prefix;
+	const char *reason; /* why the search did not come to its end; NULL: it did */
+	const char *title;
+	int64_t rep, boots;
 };
 
 struct pv_case_run {
@@ -45,6 +58,7 @@ struct pv_case_run {
 	unsigned int nr_reps, nr_obs;
 	unsigned int count[PV_R_NR]; /* repetitions per verdict */
 	enum pv_result best, worst;
+	const struct pv_again *again; /* NULL: was not tried */
 };
 
 struct pv_run {
@@ -59,7 +73,7 @@ struct pv_run {
 	size_t count[PV_R_NR];    /* cases by their worst verdict */
 	size_t verdicts, planned; /* (case, rep): ended, wanted */
 	unsigned int boots;
-	const char *splat[16]; /* titles of distinct splats outside of cases */
+	const char *splat[16]; /* titles of distinct splats and deaths outside of cases */
 	size_t nr_splats;
 	bool complete;
 	char why[160]; /* not complete: why */
@@ -80,6 +94,13 @@ int pv_run_load(const char *path, struct pv_run **run, char *error, size_t size)
 void pv_run_free(struct pv_run *run);
 /* NULL: the run has not got it, or has no verdict for it. */
 const struct pv_case_run *pv_run_find(const struct pv_run *run, const char *id);
+/* May these two be the same crash? Their sets of titles meet, or one has no title; two hangs: of
+ * the same kind. */
+bool pv_same_crash(const struct pv_rep *a, const struct pv_rep *b);
+/* An `again` event; its texts are the event's. */
+struct pv_again pv_again_of(const struct pv_stream_event *e);
+/* "crashes alone, in a fresh boot", ...: what a crash is told with. Returns buf. */
+const char *pv_again_text(char *buf, size_t size, const struct pv_again *again);
 /* The first repetition with the case's worst verdict. */
 const struct pv_rep *pv_worst_rep(const struct pv_case_run *c);
 

@@ -52,13 +52,13 @@ static int refuse(struct pv_stream *s, const char *why)
 /* Every value passes here first; false: it is not ours. */
 static bool wanted(struct pv_stream *s)
 {
-	uint64_t bit;
+	pv_key_set bit;
 
 	if (s->skip || !s->key)
 		return false;
-	if (s->in_lines || s->scope == SCOPE_DESCRIPTOR)
+	if (s->in_lines || s->scope == SCOPE_DESCRIPTOR || s->scope == SCOPE_MODULE)
 		return true;
-	bit = 1ull << (s->key - pv_keys);
+	bit = KEY_BIT(s->key - pv_keys);
 	if (s->seen & bit)
 		s->twice |= bit;
 	s->seen |= bit;
@@ -68,13 +68,15 @@ static bool wanted(struct pv_stream *s)
 static void bad_type(struct pv_stream *s)
 {
 	if (s->key && !s->skip)
-		s->bad |= 1ull << (s->key - pv_keys);
+		s->bad |= KEY_BIT(s->key - pv_keys);
 }
 
 static void *place(struct pv_stream *s)
 {
 	if (s->scope == SCOPE_DESCRIPTOR)
 		return (char *)&s->descriptor[s->ev.nr_descriptors - 1] + s->key->offset;
+	if (s->scope == SCOPE_MODULE)
+		return (char *)&s->module[s->ev.nr_modules - 1] + s->key->offset;
 	return (char *)&s->ev + s->key->offset;
 }
 
@@ -214,12 +216,34 @@ static bool is(const unsigned char *key, size_t n, const char *name)
 	return n && key[0] == (unsigned char)name[0] && strlen(name) == n && !memcmp(key, name, n);
 }
 
+static void expect_nothing(struct pv_stream *s)
+{
+	s->next_is_event = s->next_is_kernel = s->next_is_descriptors = s->next_is_family = false;
+	s->next_is_modules = false;
+}
+
+static bool add_module(struct pv_stream *s)
+{
+	if (s->ev.nr_modules == PV_MODULES_MAX)
+		return false;
+	if (s->ev.nr_modules == s->modules_size) {
+		s->modules_size = s->modules_size ? s->modules_size * 2 : 64;
+		s->module = realloc(s->module, s->modules_size * sizeof(*s->module));
+		if (!s->module)
+			abort();
+		s->ev.module = s->module;
+	}
+	s->module[s->ev.nr_modules++] = (struct pv_module_fact){0};
+	s->scope = SCOPE_MODULE;
+	return true;
+}
+
 static int on_key(void *ctx, const unsigned char *key, size_t n)
 {
 	struct pv_stream *s = ctx;
 
 	s->key = NULL;
-	s->next_is_event = s->next_is_kernel = s->next_is_descriptors = s->next_is_family = false;
+	expect_nothing(s);
 	if (s->skip)
 		return 1;
 	if (s->in_descriptors && s->scope != SCOPE_DESCRIPTOR) {
@@ -244,6 +268,7 @@ static int on_key(void *ctx, const unsigned char *key, size_t n)
 	if (s->scope == SCOPE_TOP) {
 		s->next_is_kernel = is(key, n, "kernel");
 		s->next_is_descriptors = is(key, n, "descriptors");
+		s->next_is_modules = is(key, n, "modules");
 	}
 	return 1;
 }
@@ -261,6 +286,11 @@ static int enter(struct pv_stream *s, bool object)
 		s->scope = SCOPE_KERNEL;
 	} else if (object && s->next_is_descriptors) {
 		s->in_descriptors = true;
+	} else if (!object && s->next_is_modules) {
+		s->in_modules = true;
+	} else if (object && s->in_modules && s->scope != SCOPE_MODULE) {
+		if (!add_module(s))
+			return refuse(s, "too many modules");
 	} else if (object && s->next_is_family) {
 		s->scope = SCOPE_DESCRIPTOR;
 	} else if (!object && s->key && s->key->kind == KEY_LINES && !s->in_lines) {
@@ -271,7 +301,7 @@ static int enter(struct pv_stream *s, bool object)
 		bad_type(s);
 		s->skip = s->depth;
 	}
-	s->next_is_event = s->next_is_kernel = s->next_is_descriptors = s->next_is_family = false;
+	expect_nothing(s);
 	return 1;
 }
 
@@ -284,10 +314,10 @@ static int leave(struct pv_stream *s)
 	} else if (s->in_lines) {
 		*(const char **)place(s) = s->lines;
 		s->in_lines = false;
-	} else if (s->scope == SCOPE_DESCRIPTOR || s->scope == SCOPE_KERNEL) {
+	} else if (s->scope != SCOPE_TOP) {
 		s->scope = SCOPE_TOP;
 	} else if (s->depth == 2) {
-		s->in_descriptors = false;
+		s->in_descriptors = s->in_modules = false;
 	}
 	s->depth--;
 	return 1;
@@ -334,8 +364,8 @@ struct pv_stream *pv_stream_new(const char *name)
 		const struct key *k = &pv_keys[i / PV_E_NR];
 		unsigned int type = i % PV_E_NR;
 
-		s->keys_of[type] |= (uint64_t)(k->events >> type & 1) << i / PV_E_NR;
-		s->needed_by[type] |= (uint64_t)(k->needed >> type & 1) << i / PV_E_NR;
+		s->keys_of[type] |= (pv_key_set)(k->events >> type & 1) << i / PV_E_NR;
+		s->needed_by[type] |= (pv_key_set)(k->needed >> type & 1) << i / PV_E_NR;
 	}
 	return s;
 }
@@ -347,6 +377,7 @@ void pv_stream_free(struct pv_stream *s)
 	if (s->yajl)
 		yajl_free(s->yajl);
 	free(s->text);
+	free(s->module);
 	free(s);
 }
 
@@ -372,12 +403,14 @@ static int prepare(struct pv_stream *s, size_t len)
 	for (size_t i = 0; i < PV_F_NR; i++)
 		s->ev.fact[i] = "";
 	s->ev.descriptor = s->descriptor;
+	s->ev.module = s->module;
 	s->ev.line = s->line;
 	s->has_event = false;
 	s->text_len = 0;
 	s->depth = s->objects = s->skip = 0;
 	s->scope = SCOPE_TOP;
-	s->in_lines = s->in_descriptors = false;
+	s->in_lines = s->in_descriptors = s->in_modules = false;
+	expect_nothing(s);
 	s->key = NULL;
 	s->seen = s->bad = s->twice = 0;
 	return 0;

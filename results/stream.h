@@ -29,10 +29,13 @@ enum pv_event_type {
 	PV_E_EVIDENCE,
 	PV_E_MESSAGE,
 	PV_E_SPLAT,
+	PV_E_DEATH,
 	PV_E_CASE_END,
 	PV_E_QMP,
 	PV_E_KNOB,
+	PV_E_MODULES,
 	PV_E_RESUME,
+	PV_E_AGAIN,
 	PV_E_RUN_END,
 	PV_E_NR,
 };
@@ -79,6 +82,13 @@ struct pv_descriptor_fact {
 	const char *family, *name, *hash;
 };
 
+/* A module of the kernel that runs. */
+#define PV_MODULES_MAX 4096
+struct pv_module_fact {
+	const char *name, *build_id; /* build_id NULL: it has none */
+	pv_num base, size;           /* base 0: hidden */
+};
+
 /*
  * One event. Keys that the line has not got are NULL, 0 or false; those that its
  * kind must have are there. Texts live until the stream's next line.
@@ -98,12 +108,17 @@ struct pv_stream_event {
 	bool ok; /* true for notes */
 
 	const char *text;          /* message (one line), splat (lines) */
-	const char *class, *title; /* splat */
+	const char *class, *title; /* splat; `title` also of death, case_end and again */
+	const char *alt;           /* case_end: other titles of the same bug, joined by \n */
 
-	/* case_end; `reason` and `seconds` also of boot and run_end */
+	/* case_end; `reason` and `seconds` also of boot, again and run_end */
 	const char *verdict;
 	enum pv_result result;
-	const char *reason, *kind, *erratum, *tail; /* tail: lines joined by \n */
+	const char *reason, *kind, *erratum,
+		*tail;     /* tail: lines joined by \n; kind also of death */
+	const char *death; /* case_end: the kind of the guest's death */
+	const char *log;   /* death: where the evidence is from */
+	bool early;        /* death: before the agent had said hello */
 	double seconds;
 
 	const char *fact[PV_F_NR]; /* run_begin */
@@ -111,6 +126,13 @@ struct pv_stream_event {
 	bool deterministic;
 	struct pv_descriptor_fact *descriptor;
 	size_t nr_descriptors;
+	const struct pv_module_fact *module; /* modules */
+	size_t nr_modules;
+
+	/* again; `reason` when it did not come to its end; prefix: ids joined by \n */
+	bool alone, reproduced;
+	const char *prefix;
+	int64_t boots;
 
 	int64_t count;          /* plan */
 	int64_t boot;           /* `n` of boot */

@@ -39,7 +39,7 @@ static int check_keys(struct pv_stream *s)
 		return 0;
 	for (size_t i = 0; i < pv_nr_keys; i++) {
 		const struct key *k = &pv_keys[i];
-		uint64_t bit = 1ull << i;
+		pv_key_set bit = KEY_BIT(i);
 
 		if (!(k->events & event))
 			continue;
@@ -72,13 +72,13 @@ static int check_id(struct pv_stream *s)
 	return 0;
 }
 
-static uint64_t key_bit(const void *member, const struct pv_stream *s)
+static pv_key_set key_bit(const void *member, const struct pv_stream *s)
 {
 	size_t offset = (const char *)member - (const char *)&s->ev;
 
 	for (size_t i = 0; i < pv_nr_keys; i++) {
 		if (pv_keys[i].scope == SCOPE_TOP && pv_keys[i].offset == offset)
-			return 1ull << i;
+			return KEY_BIT(i);
 	}
 	return 0;
 }
@@ -87,7 +87,7 @@ static int check_evidence(struct pv_stream *s)
 {
 	struct pv_stream_event *e = &s->ev;
 	int op = lookup(pv_op_names, PV_OP_NR, e->op_text);
-	uint64_t due = 0;
+	pv_key_set due = 0;
 
 	if (op < 0)
 		return pv_stream_fail(s, "evidence: unknown op '%.32s'", e->op_text);

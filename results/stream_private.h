@@ -9,7 +9,11 @@
 #include "results/stream.h"
 
 enum key_kind { KEY_TEXT, KEY_LINES, KEY_INT, KEY_NUM, KEY_REAL, KEY_BOOL };
-enum key_scope { SCOPE_TOP, SCOPE_KERNEL, SCOPE_DESCRIPTOR };
+enum key_scope { SCOPE_TOP, SCOPE_KERNEL, SCOPE_DESCRIPTOR, SCOPE_MODULE };
+
+/* A set of keys. */
+__extension__ typedef unsigned __int128 pv_key_set;
+#define KEY_BIT(i) ((pv_key_set)1 << (i))
 
 struct key {
 	const char *name;
@@ -20,7 +24,7 @@ struct key {
 };
 
 extern const struct key pv_keys[];
-extern const size_t pv_nr_keys; /* at most 64 */
+extern const size_t pv_nr_keys; /* at most 128 */
 extern const char *const pv_event_names[PV_E_NR];
 
 struct pv_stream {
@@ -30,6 +34,8 @@ struct pv_stream {
 	yajl_handle yajl;
 	struct pv_stream_event ev;
 	struct pv_descriptor_fact descriptor[PV_DESCRIPTORS_MAX];
+	struct pv_module_fact *module;
+	size_t modules_size;
 	char event[32]; /* the line's "event" */
 	bool has_event;
 
@@ -43,11 +49,12 @@ struct pv_stream {
 	unsigned int skip;   /* depth of the value that nobody asked for, 0: none */
 	bool in_lines;       /* in the array of a KEY_LINES */
 	bool in_descriptors; /* in the object of families */
-	bool next_is_event, next_is_kernel, next_is_descriptors, next_is_family;
-	const struct key *key;     /* of the value that comes next; NULL: not ours */
-	char *lines;               /* of in_lines, so far */
-	uint64_t seen, bad, twice; /* sets of keys */
-	uint64_t keys_of[PV_E_NR], needed_by[PV_E_NR];
+	bool in_modules;     /* in the array of modules */
+	bool next_is_event, next_is_kernel, next_is_descriptors, next_is_family, next_is_modules;
+	const struct key *key; /* of the value that comes next; NULL: not ours */
+	char *lines;           /* of in_lines, so far */
+	pv_key_set seen, bad, twice;
+	pv_key_set keys_of[PV_E_NR], needed_by[PV_E_NR];
 };
 
 /* Judges a line that is JSON: its event, keys and values. 0 or -EINVAL with the error set. */

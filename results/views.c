@@ -9,6 +9,7 @@
 
 #include "results/text.h"
 #include "results/report.h"
+#include "results/run.h"
 #include "results/views.h"
 
 /* A failing case prints at most this much of diagnostics. */
@@ -134,6 +135,12 @@ static void diag_event(struct pv_view *v, const struct pv_stream_event *e)
 	case PV_E_MESSAGE:
 		diag(v, "%.1000s", e->text);
 		return;
+	case PV_E_DEATH:
+		diag(v, "the guest died, %s: %.500s", e->kind, e->title);
+		if (e->log)
+			diag(v, "  evidence: %s, %.1f s after the last sign of life", e->log,
+			     e->seconds);
+		return;
 	default:
 		diag(v, "kernel log: %.500s", e->title);
 		diag_lines(v, "  ", e->text);
@@ -194,6 +201,8 @@ static void ktap_event(struct pv_view *v, const struct pv_stream_event *e)
 			(long long)e->boot, e->reason ? ", " : "", e->reason ? e->reason : "");
 	} else if (e->type == PV_E_SPLAT && !e->id) {
 		fprintf(v->out, "# kernel log outside of cases: %s\n", e->title);
+	} else if (e->type == PV_E_DEATH && !e->id) {
+		fprintf(v->out, "# the guest died outside of cases, %s: %s\n", e->kind, e->title);
 	} else {
 		return;
 	}
@@ -281,6 +290,32 @@ static void end_run(struct pv_view *v, const struct pv_stream_event *e)
 		snprintf(v->why, sizeof(v->why), "verdicts are missing");
 }
 
+static void again(struct pv_view *v, const struct pv_stream_event *e)
+{
+	struct pv_again a = pv_again_of(e);
+	char text[PV_ID_MAX + 200];
+
+	if (v->kind == PV_VIEW_QUIET)
+		return;
+	wipe(v);
+	fprintf(v->out, "%s%s %s\n", v->kind == PV_VIEW_KTAP ? "# again: " : "", e->id,
+		pv_again_text(text, sizeof(text), &a));
+}
+
+/* A splat or a death when no case ran. A boot that died before the agent is tried again. */
+static void outside(struct pv_view *v, const struct pv_stream_event *e)
+{
+	if (!e->early)
+		v->n.splat = true;
+	if (v->kind != PV_VIEW_PROGRESS)
+		return;
+	wipe(v);
+	if (e->type == PV_E_DEATH)
+		fprintf(v->out, "the guest died outside of cases, %s: %s\n", e->kind, e->title);
+	else
+		fprintf(v->out, "kernel log outside of cases: %s\n", e->title);
+}
+
 void pv_view_event(struct pv_view *v, const struct pv_stream_event *e)
 {
 	if (v->kind == PV_VIEW_KTAP)
@@ -302,18 +337,17 @@ void pv_view_event(struct pv_view *v, const struct pv_stream_event *e)
 		diag_event(v, e);
 		break;
 	case PV_E_SPLAT:
-		if (e->id) {
+	case PV_E_DEATH:
+		if (e->id)
 			diag_event(v, e);
-			break;
-		}
-		v->n.splat = true;
-		if (v->kind == PV_VIEW_PROGRESS) {
-			wipe(v);
-			fprintf(v->out, "kernel log outside of cases: %s\n", e->title);
-		}
+		else
+			outside(v, e);
 		break;
 	case PV_E_CASE_END:
 		end_case(v, e);
+		break;
+	case PV_E_AGAIN:
+		again(v, e);
 		break;
 	case PV_E_RESUME:
 		v->n.complete = false;

@@ -100,6 +100,12 @@ static int take(struct pv_run_state *r, const struct pv_stream_event *e)
 	case PV_E_KNOB:
 		note_knob(r, e);
 		break;
+	case PV_E_AGAIN:
+		r->worth_repro |= e->reproduced;
+		break;
+	case PV_E_MESSAGE:
+		r->worth_repro |= e->id && !strncmp(e->text, "repro: ", strlen("repro: "));
+		break;
 	case PV_E_RUN_END:
 		/* Ours is written at the end, over all processes that worked on this stream. */
 		r->seconds += e->seconds;

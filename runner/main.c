@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "results/compare.h"
+#include "results/crash.h"
 #include "runner/runner.h"
 
 static int version(int argc, char **argv)
@@ -24,8 +25,13 @@ static const struct {
 	{"regress", pv_regress_main, "run two kernels on guests and report what changed"},
 	{"run", pv_run_main, "run cases on this machine or in a guest"},
 	{"compare", pv_compare_main, "compare two recorded runs"},
+	{"crash", pv_crash_main, "find splats in console logs and tell what they say"},
+	{"soak", pv_soak_main,
+	 "run shuffled cases beside stress neighbours and report what the kernel says"},
+	{"repro", pv_repro_main, "write what crashed, or any case, as one C program"},
 	{"list", pv_list_main, "list cases with their needs and claims"},
 	{"describe", pv_describe_main, "show what a descriptor promises"},
+	{"qemu", NULL, "build QEMU with the x86 PMU model"},
 	{"selftest", NULL, "build and test pmuvet itself, guests included"},
 	{"benchmark", NULL, "measure pmuvet itself against what is used today"},
 	{"version", version, "print the version"},

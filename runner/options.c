@@ -36,6 +36,7 @@ static const struct option options[] = {
 	{"filter", required_argument, NULL, AGENT},
 	{"exclude", required_argument, NULL, AGENT},
 	{"quick", no_argument, NULL, AGENT},
+	{"standard", no_argument, NULL, AGENT},
 	{"repeat", required_argument, NULL, AGENT},
 	{"shuffle", required_argument, NULL, AGENT},
 	{"timeout", required_argument, NULL, AGENT},
@@ -49,6 +50,9 @@ static const struct option options[] = {
 	{"smp", required_argument, NULL, GUEST},
 	{"mem", required_argument, NULL, GUEST},
 	{"accel", required_argument, NULL, GUEST},
+	{"no-retry", no_argument, NULL, GUEST},
+	{"retry-boots", required_argument, NULL, GUEST},
+	{"retry-seconds", required_argument, NULL, GUEST},
 	{"agent", required_argument, NULL, GUEST},
 	{"keep", required_argument, NULL, GUEST},
 	{"help", no_argument, NULL, 'h'},
@@ -63,6 +67,7 @@ void pv_run_usage(FILE *f)
 	      "  --filter GLOB      only cases whose id matches (may be repeated)\n"
 	      "  --exclude GLOB     not those (may be repeated)\n"
 	      "  --quick            only the most telling cases, the best first\n"
+	      "  --standard         those, and one case of each promise on each PMU\n"
 	      "  --repeat N         every case N times\n"
 	      "  --shuffle SEED     in an order drawn from SEED\n"
 	      "  --timeout SECONDS  a case's limit (default 10)\n"
@@ -76,6 +81,8 @@ void pv_run_usage(FILE *f)
 	      "  --kernel-tree DIR  a built kernel tree\n"
 	      "  --append WORDS     words for the kernel command line\n"
 	      "  --smp N, --mem MIB, --accel auto|kvm|tcg, --keep DIR, --agent FILE\n"
+	      "  --no-retry         do not try in fresh boots whether what crashed crashes alone\n"
+	      "  --retry-boots N, --retry-seconds S  bounds of that: boots for a crash, time for all\n"
 	      "  --dry-run          print QEMU's command line, start nothing\n"
 	      "Output:\n"
 	      "  --json FILE        the stream (default: a new file below results/runs/)\n"

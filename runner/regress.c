@@ -2,6 +2,7 @@
 /* Two kernels, some platforms: run all, compare each pair, one report. */
 #define _GNU_SOURCE
 #include <getopt.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,25 +27,41 @@ static void on_stop(int signo)
 static void usage(FILE *f)
 {
 	fputs("usage: pmuvet regress [OPTION]...\n"
+	      "       pmuvet regress --bisect --kernel-tree DIR --case ID [--platform P] [OPTION]...\n"
 	      "Boots two kernels in guests, runs the cases on both and reports what changed.\n\n"
 	      "  --base K           the kernel that is trusted (default " DEFAULT_BASE ")\n"
 	      "  --new K            the kernel in question (default " DEFAULT_NEW ")\n"
 	      "                     K: deb:SERIES, deb:SUITE, a kernel image or a built kernel tree\n"
 	      "  --platform P,...   guests (default " DEFAULT_PLATFORMS ")\n"
+	      "  --quick            only the most telling cases, the best first\n"
+	      "  --full             every case (as --filter does with those it names); the default is the\n"
+	      "                     standard set: the most telling ones, and one case of each promise on each PMU\n"
 	      "  --all              the whole report, not one screen\n"
 	      "  --output DIR       where the streams go (default: a new directory below results/runs/)\n"
-	      "  --filter, --exclude, --quick, --repeat, --shuffle, --timeout, --append, --smp, --mem, --accel\n"
+	      "  --filter, --exclude, --repeat, --shuffle, --timeout, --append, --smp, --mem, --accel,\n"
+	      "  --no-retry, --retry-boots, --retry-seconds\n"
 	      "                     as in pmuvet run\n"
-	      "Exit: 0 no regression, 1 regression or crash, 2 usage, 3 harness or platform failed.\n",
+	      "With --bisect, for `git bisect run`: one kernel that you built, one case:\n"
+	      "  --kernel-tree DIR  the built tree (or --kernel FILE)\n"
+	      "  --case ID          the case; a glob of several is bad when one of them is\n"
+	      "  git bisect run sh -c 'make -j8 || exit 125; pmuvet regress --bisect --kernel-tree . --case ID'\n"
+	      "Exit: 0 no regression, 1 regression or crash, 2 usage, 3 harness or platform failed; with --bisect\n"
+	      "  0 good (pass, xpass), 1 bad (fail, crash, hang, xfail), 125 cannot tell, 128 and above stop.\n",
 	      f);
 }
 
 static const struct option options[] = {
 	{"base", required_argument, NULL, 'b'},
 	{"new", required_argument, NULL, 'n'},
-	{"quick", no_argument, NULL, 'x'},
+	{"quick", no_argument, NULL, 'q'},
+	{"full", no_argument, NULL, 'F'},
 	{"platform", required_argument, NULL, 'p'},
 	{"all", no_argument, NULL, 'a'},
+	{"bisect", no_argument, NULL, 'B'},
+	{"kernel-tree", required_argument, NULL, 'k'},
+	{"kernel", required_argument, NULL, 'k'},
+	{"case", required_argument, NULL, 'c'},
+	{"modules", required_argument, NULL, 'x'},
 	{"output", required_argument, NULL, 'o'},
 	{"filter", required_argument, NULL, 'x'},
 	{"exclude", required_argument, NULL, 'x'},
@@ -55,6 +72,10 @@ static const struct option options[] = {
 	{"smp", required_argument, NULL, 'x'},
 	{"mem", required_argument, NULL, 'x'},
 	{"accel", required_argument, NULL, 'x'},
+	{"agent", required_argument, NULL, 'x'},
+	{"no-retry", no_argument, NULL, 'x'},
+	{"retry-boots", required_argument, NULL, 'x'},
+	{"retry-seconds", required_argument, NULL, 'x'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -79,13 +100,14 @@ static int split_platforms(struct pv_regress *r, char *list)
 	return PV_EXIT_USAGE;
 }
 
+#define STANDARD "--standard"
+
 static int parse(struct pv_regress *r, int argc, char **argv, bool *done)
 {
-	char *platforms = strdup(DEFAULT_PLATFORMS), opt[64];
+	char *platforms = NULL, opt[64];
+	bool filter = false;
 	int c, index;
 
-	r->base = DEFAULT_BASE;
-	r->new = DEFAULT_NEW;
 	while ((c = getopt_long(argc, argv, "h", options, &index)) >= 0) {
 		switch (c) {
 		case 'b':
@@ -104,11 +126,28 @@ static int parse(struct pv_regress *r, int argc, char **argv, bool *done)
 		case 'o':
 			r->dir = optarg;
 			break;
+		case 'q':
+			r->set = "--quick";
+			break;
+		case 'F':
+			r->full = true;
+			break;
+		case 'B':
+			break;
+		case 'k':
+			r->kernel = optarg;
+			break;
+		case 'c':
+			r->cases = filter = true;
+			pv_args_add(&r->pass, "--filter");
+			pv_args_add(&r->pass, optarg);
+			break;
 		case 'x':
 			snprintf(opt, sizeof(opt), "--%s", options[index].name);
 			pv_args_add(&r->pass, opt);
 			if (optarg)
 				pv_args_add(&r->pass, optarg);
+			filter |= !strcmp(opt, "--filter");
 			break;
 		case 'h':
 			usage(stdout);
@@ -123,7 +162,25 @@ static int parse(struct pv_regress *r, int argc, char **argv, bool *done)
 		fprintf(stderr, "pmuvet regress: unexpected argument '%s'\n", argv[optind]);
 		return PV_EXIT_USAGE;
 	}
-	return split_platforms(r, platforms);
+	if (r->full && r->set) {
+		fputs("pmuvet regress: --quick or --full, not both\n", stderr);
+		return PV_EXIT_USAGE;
+	}
+	/* Who names cases wants all of them. */
+	if (!r->full && !filter && !r->set)
+		r->set = STANDARD;
+	if (r->bisect ? r->base || r->new : r->kernel || r->cases) {
+		fprintf(stderr, "pmuvet regress: %s\n",
+			r->bisect
+				? "--bisect looks at one kernel: --kernel-tree, not --base or --new"
+				: "--kernel-tree, --kernel and --case go with --bisect");
+		return PV_EXIT_USAGE;
+	}
+	r->base = r->base ? r->base : DEFAULT_BASE;
+	r->new = r->new ? r->new : DEFAULT_NEW;
+	if (!platforms && r->bisect)
+		return 0;
+	return split_platforms(r, platforms ? platforms : strdup(DEFAULT_PLATFORMS));
 }
 
 static int make_dir(struct pv_regress *r)
@@ -164,8 +221,23 @@ static void print_word(const char *word)
 	putchar('\'');
 }
 
+static void print_reproducers(const struct pv_regress *r)
+{
+	char pattern[PATH_SIZE];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s/*.c", r->dir);
+	if (glob(pattern, 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		printf("reproducer: %s\n", found.gl_pathv[i]);
+	globfree(&found);
+}
+
 static void print_repeat(const struct pv_regress *r)
 {
+	if (r->set && !strcmp(r->set, STANDARD))
+		fputs("\nthe standard set of cases was run; --full runs every case", stdout);
 	fputs("\nrepeat with: ./pmuvet regress", stdout);
 	fputs(" --base", stdout);
 	print_word(r->base);
@@ -174,9 +246,14 @@ static void print_repeat(const struct pv_regress *r)
 	fputs(" --platform ", stdout);
 	for (size_t i = 0; i < r->nr_platforms; i++)
 		printf("%s%s", i ? "," : "", r->platform[i]);
+	if (r->set && strcmp(r->set, STANDARD))
+		print_word(r->set);
 	for (size_t i = 0; i < r->pass.n; i++)
 		print_word(r->pass.v[i]);
+	if (r->full)
+		fputs(" --full", stdout);
 	printf("\nstreams: %s\n", r->dir);
+	print_reproducers(r);
 }
 
 /* ---- the report ---- */
@@ -250,7 +327,19 @@ int pv_regress_main(int argc, char **argv)
 
 	if (!r)
 		return PV_EXIT_HARNESS;
+	/* Whatever is wrong with the others. */
+	for (int i = 1; i < argc; i++)
+		r->bisect |= !strcmp(argv[i], "--bisect");
 	status = parse(r, argc, argv, &done);
+	if (!status && !done && r->bisect) {
+		sigaction(SIGINT, &sa, NULL);
+		sigaction(SIGTERM, &sa, NULL);
+		status = pv_bisect(r, &stopped);
+		done = true;
+	} else if (status && r->bisect) {
+		/* 2 would call this kernel bad. */
+		status = 128 + status;
+	}
 	if (!status && !done)
 		status = make_dir(r);
 	if (!status && !done) {

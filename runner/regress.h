@@ -27,7 +27,11 @@ struct pv_regress {
 	const char *base, *new, *platform[MAX_PLATFORMS];
 	size_t nr_platforms;
 	struct pv_args pass; /* options for every `pmuvet run` */
-	bool all;
+	const char *set;     /* which cases: an option of `pmuvet run`; NULL: all */
+	bool all, full;
+	bool bisect;        /* one kernel instead of two */
+	const char *kernel; /* bisect: a tree or a file */
+	bool cases;         /* bisect: some were named */
 	const char *dir;
 	char dir_buf[PATH_SIZE];
 	struct pv_job job[2 * MAX_PLATFORMS];
@@ -39,5 +43,11 @@ void pv_regress_make_jobs(struct pv_regress *r);
 /* Runs them, as many at a time as there are cores, until all are done or `stopped` is set; progress
  * on stderr. */
 void pv_regress_run_jobs(struct pv_regress *r, const volatile sig_atomic_t *stopped);
+
+/*
+ * `--bisect`: 0 good, 1 bad, 125 cannot tell (it does not boot, the case is skipped or has no
+ * verdict), 128 and above stop (bisect.c).
+ */
+int pv_bisect(struct pv_regress *r, const volatile sig_atomic_t *stopped);
 
 #endif

@@ -80,6 +80,8 @@ static void __attribute__((noreturn)) exec_run(struct pv_regress *r, struct pv_j
 	pv_args_add(&a, j->kernel);
 	pv_args_add(&a, "--json");
 	pv_args_add(&a, j->stream);
+	if (r->set)
+		pv_args_add(&a, r->set);
 	for (size_t i = 0; i < r->pass.n; i++)
 		pv_args_add(&a, r->pass.v[i]);
 	dup2(out, STDOUT_FILENO);

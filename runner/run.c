@@ -164,6 +164,13 @@ static void catch_signals(void)
 	signal(SIGXFSZ, SIG_IGN);
 }
 
+static enum pv_view_kind view_kind(const struct pv_options *o)
+{
+	if (o->quiet)
+		return PV_VIEW_QUIET;
+	return isatty(STDOUT_FILENO) ? PV_VIEW_PROGRESS : PV_VIEW_KTAP;
+}
+
 static int produce(struct pv_run_state *r)
 {
 	double start = now();
@@ -187,14 +194,9 @@ static int produce(struct pv_run_state *r)
 		return err == -EINVAL && r->o.resume ? PV_EXIT_USAGE : PV_EXIT_HARNESS;
 	if (r->planned)
 		pv_view_end(r->view, r->path);
+	if (r->worth_repro && !stopped)
+		pv_repro_beside(r->path, view_kind(&r->o) == PV_VIEW_KTAP ? "# " : "");
 	return exit_status(r, status);
-}
-
-static enum pv_view_kind view_kind(const struct pv_options *o)
-{
-	if (o->quiet)
-		return PV_VIEW_QUIET;
-	return isatty(STDOUT_FILENO) ? PV_VIEW_PROGRESS : PV_VIEW_KTAP;
 }
 
 static int run(struct pv_run_state *r)

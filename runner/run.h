@@ -29,8 +29,9 @@ struct pv_run_state {
 	char *kernel;          /* release and build-id of the stream that is resumed */
 	char *platform;
 	int64_t planned;
-	double seconds; /* of earlier processes that worked on this stream */
-	bool old;       /* reading what was recorded before */
+	double seconds;   /* of earlier processes that worked on this stream */
+	bool old;         /* reading what was recorded before */
+	bool worth_repro; /* what crashed was reproduced, or a case printed a program */
 	bool began, complete, producer_ended;
 	char reason[256];
 };

@@ -17,6 +17,12 @@ int pv_run_main(int argc, char **argv);
 int pv_list_main(int argc, char **argv);
 int pv_describe_main(int argc, char **argv);
 int pv_regress_main(int argc, char **argv);
+int pv_repro_main(int argc, char **argv);
+int pv_soak_main(int argc, char **argv);
+
+/* Writes what a recorded stream found as C programs beside it; told on stdout, `mark` before each
+ * line (python.c). */
+void pv_repro_beside(const char *stream, const char *mark);
 
 /* What proves that a case can fail: a promise broken in the simulated kernel or in a real one. */
 struct pv_promise {

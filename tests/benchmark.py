@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Measures pmuvet against what it must not cost more than, as ratios within one run.
 
-`./pmuvet benchmark [--only engine|compare|regress]`. Prints one table; docs/benchmarks.md keeps the figures.
+`./pmuvet benchmark [--only engine|compare|splat|regress]`. Prints one table; docs/benchmarks.md keeps the figures.
 """
 from __future__ import annotations
 
@@ -61,10 +61,15 @@ def engine() -> None:
 
 
 def compare() -> None:
-    result = run(["meson", "test", "-C", str(BUILD / "native"), "--no-rebuild", "--benchmark", "--verbose"])
+    result = run(["meson", "test", "-C", str(BUILD / "native"), "--no-rebuild", "--benchmark", "--verbose", "compare"])
     for line in result.stdout.splitlines():
         if line.endswith(" x") or "MiB of stream" in line:
             print(line)
+
+
+def splat() -> None:
+    result = run(["/usr/bin/python3", str(ROOT / "tests" / "bench" / "splat_bench.py"), str(BUILD / "native" / "runner" / "pmuvet")])
+    print(result.stdout, end="")
 
 
 def regress() -> None:
@@ -84,7 +89,7 @@ def regress() -> None:
     print(f"{'regress':24} exit {result.returncode}   {seconds:.2f} s   four bare boots {bare:.2f} s   ratio {seconds / bare:.2f}")
 
 
-PARTS = {"engine": engine, "compare": compare, "regress": regress}
+PARTS = {"engine": engine, "compare": compare, "splat": splat, "regress": regress}
 
 
 def main() -> int:

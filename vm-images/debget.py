@@ -123,10 +123,11 @@ class Archive:
     suite: str
     arch: str
     cache: Path
+    sources: bool = False  # of source packages; `arch` is then any
 
     @property
     def dir(self) -> Path:
-        return self.cache / "apt" / f"{self.suite}-{self.arch}"
+        return self.cache / "apt" / f"{self.suite}-{'source' if self.sources else self.arch}"
 
     @property
     def _stamp(self) -> Path:
@@ -138,8 +139,9 @@ class Archive:
         (self.dir / "status").touch()
         base, keyring = mirror(self.suite)
         signed = f" signed-by={keyring}" if keyring else ""
+        kind = "deb-src" if self.sources else "deb"
         (self.dir / "sources.list").write_text(
-            f"deb [arch={self.arch}{signed}] {base} {self.suite} main\n")
+            f"{kind} [arch={self.arch}{signed}] {base} {self.suite} main\n")
         options = {
             "Dir::State": self.dir, "Dir::State::lists": self.dir / "lists",
             "Dir::State::status": self.dir / "status", "Dir::Cache": self.dir / "cache",
@@ -182,7 +184,8 @@ class Archive:
                     raise
                 say(f"{err}; using the index of {age / 3600:.0f} h ago")
                 return
-            self._write_linux()
+            if not self.sources:
+                self._write_linux()
             self._stamp.touch()
 
     def _write_linux(self) -> None:
@@ -219,6 +222,23 @@ class Archive:
                  f"{' '.join(packages)} ({self.suite}, {self.arch})", cwd=into)
         return sorted(into.glob("*.deb"))
 
+    def unpack_source(self, package: str, into: Path, say: Say) -> tuple[Path, str]:
+        """A source package, Debian's patches applied: (its tree below `into`, version)."""
+        with locked(self.dir / "lock"):
+            config = self._configure()
+            say(f"fetching the source of {package} ({self.suite})")
+            _run(["apt-get", "-c", str(config), "-q", "source", "--download-only", package],
+                 f"the source of {package} ({self.suite})", cwd=into)
+        found = sorted(into.glob("*.dsc"))
+        if len(found) != 1:
+            raise FetchError(f"the source of {package} ({self.suite}): apt fetched {len(found)} "
+                             "packages, want one")
+        say(f"unpacking {found[0].name}")
+        # apt has checked the files against the signed index.
+        _run(["dpkg-source", "--no-check", "-x", str(found[0]), str(into / "tree")],
+             f"unpacking {found[0].name}", cwd=into)
+        return into / "tree", found[0].stem.partition("_")[2]
+
     def unpack(self, packages: list[str], tree: Path, say: Say) -> None:
         """Downloads and unpacks packages over the existing directory `tree`."""
         with scratch(self.dir / "debs") as tmp:
@@ -237,10 +257,10 @@ class Archive:
                 _run(["dpkg-deb", "-x", str(deb), str(tree)], f"unpacking {deb.name}")
 
 
-def archive(suite: str, arch: str, cache: Path | None = None) -> Archive:
+def archive(suite: str, arch: str, cache: Path | None = None, sources: bool = False) -> Archive:
     if not re.fullmatch(r"[a-z][a-z0-9-]*", suite) or not re.fullmatch(r"[a-z][a-z0-9-]*", arch):
         raise FetchError(f"not a Debian suite and architecture: {suite!r}, {arch!r}")
-    return Archive(suite, arch, cache or cache_root())
+    return Archive(suite, arch, cache or cache_root(), sources)
 
 
 def unpack_into(suite: str, arch: str, packages: list[str], into: Path, say: Say = say_stderr) -> None:

@@ -102,7 +102,8 @@ def module_part(directory: Path | None, extra: Iterable[str] = ()) -> list[tuple
 
 
 def build(agent: bytes, args: Iterable[str], skip: Iterable[tuple[str, int]] = (),
-          modules: Iterable[tuple[str, bytes]] = (), agent32: bytes | None = None) -> bytes:
+          modules: Iterable[tuple[str, bytes]] = (), agent32: bytes | None = None,
+          only: Iterable[tuple[str, int]] = ()) -> bytes:
     """Deterministic: the same input gives the same bytes. agent32: the 32-bit build, for compat cases."""
     archive = Cpio()
     for name in DIRS:
@@ -112,7 +113,8 @@ def build(agent: bytes, args: Iterable[str], skip: Iterable[tuple[str, int]] = (
     if agent32:
         archive.file("agent32", agent32, 0o755)
     archive.file("agent.args", "".join(f"{arg}\n" for arg in args).encode())
-    archive.file("agent.skip", "".join(f"{case}\t{rep}\n" for case, rep in skip).encode())
+    for name, cases in (("agent.skip", skip), ("agent.only", only)):
+        archive.file(name, "".join(f"{case}\t{rep}\n" for case, rep in cases).encode())
     for name, data in modules:
         archive.file(f"modules/{name}", data)
     return archive.bytes()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel specs: deb:SERIES, deb:SUITE, a kernel file, a kernel tree -> a file that boots, its modules."""
+"""
+Kernel specs -> a file that boots, its modules: deb:SERIES, deb:SUITE, either with /FLAVOUR (deb:6.1/amd64), a kernel
+file, a kernel tree.
+"""
 from __future__ import annotations
 
 import functools
@@ -118,9 +121,10 @@ def _series(candidates: list[Candidate]) -> str:
 
 
 def _debian(spec: str, arch: str, cache: Path, say: debget.Say) -> Kernel:
-    wanted = spec.removeprefix("deb:")
+    wanted, _, flavour = spec.removeprefix("deb:").partition("/")
     deb_arch = DEB_ARCH[arch]
-    if wanted not in debget.SUITES and not re.fullmatch(r"\d+\.\d+[0-9a-z.+-]*", wanted):
+    if (wanted not in debget.SUITES and not re.fullmatch(r"\d+\.\d+[0-9a-z.+-]*", wanted)
+            or not re.fullmatch(r"[a-z0-9-]*", flavour)):
         raise KernelError(f"{spec}: no such kernel: give a series (deb:6.12) or a suite "
                           f"({', '.join('deb:' + s for s in debget.SUITES)})")
     suites = [wanted] if wanted in debget.SUITES else list(debget.SUITES)
@@ -132,6 +136,8 @@ def _debian(spec: str, arch: str, cache: Path, say: debget.Say) -> Kernel:
     fitting = candidates
     if wanted not in debget.SUITES:
         fitting = [c for c in candidates if re.match(re.escape(wanted) + r"(?![0-9])", c.release)]
+    if flavour:
+        fitting = [c for c in fitting if c.flavour == flavour]
     if not fitting:
         raise KernelError(f"{spec}: Debian has no such kernel for {deb_arch} now; there is: "
                           f"{_series(candidates)}")

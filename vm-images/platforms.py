@@ -10,7 +10,8 @@ import yaml
 
 DIRECTORY = Path(__file__).resolve().parent / "platforms"
 ARCHES = ("x86_64", "arm64")
-FAMILIES = ("perf", "sw", "breakpoint", "tracepoint", "kprobe", "uprobe", "msr", "pmuv3", "hw")
+FAMILIES = ("perf", "sw", "breakpoint", "tracepoint", "kprobe", "uprobe", "msr", "pmuv3", "hw",
+            "intel-core", "amd-core")
 
 
 class PlatformError(Exception):

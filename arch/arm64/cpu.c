@@ -9,6 +9,12 @@ unsigned long long pv_arch_tsc(void)
 	return 0;
 }
 
+void pv_arch_vendor(char *buf, unsigned long size)
+{
+	if (size)
+		buf[0] = 0;
+}
+
 /* The kernel shows MIDR_EL1 in sysfs (Documentation/arch/arm64/cpu-feature-registers.rst). */
 void pv_arch_cpu(char *buf, unsigned long size)
 {

@@ -9,6 +9,12 @@ unsigned long long pv_arch_tsc(void)
 	return 0;
 }
 
+void pv_arch_vendor(char *buf, unsigned long size)
+{
+	if (size)
+		buf[0] = 0;
+}
+
 void pv_arch_cpu(char *buf, unsigned long size)
 {
 	struct utsname u;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#include <cpuid.h>
 #include <libcpuid/libcpuid.h>
 #include <stdio.h>
 #include <x86intrin.h>
@@ -24,6 +25,14 @@ void pv_arch_cpu(char *buf, unsigned long size)
 	}
 	snprintf(buf, size, "%s family %d model %d stepping %d, %s (%s)", id.vendor_str,
 		 id.ext_family, id.ext_model, id.stepping, id.brand_str, id.cpu_codename);
+}
+
+void pv_arch_vendor(char *buf, unsigned long size)
+{
+	unsigned int eax, words[3] = {0};
+
+	__cpuid(0, eax, words[0], words[2], words[1]);
+	snprintf(buf, size, "%.12s", (const char *)words);
 }
 
 int pv_arch_counter(unsigned int index, unsigned long long *value)

@@ -53,9 +53,16 @@ int pv_pmu_probe(const struct pv_pmu *pmu, char *why, size_t size)
 				       .disabled = 1,
 				       .exclude_kernel = 1};
 	unsigned long long type;
+	char vendor[16];
 	long err = 0;
 
 	why[0] = 0;
+	pv_arch_vendor(vendor, sizeof(vendor));
+	if (pmu->vendor && strcmp(pmu->vendor, vendor)) {
+		snprintf(why, size, "the CPU is %s, this is a PMU of %s",
+			 vendor[0] ? vendor : "another", pmu->vendor);
+		return -ENODEV;
+	}
 	if (pmu->sysfs) {
 		err = sysfs_type(pmu->sysfs, &type);
 		if (err)

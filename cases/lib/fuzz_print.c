@@ -204,8 +204,9 @@ static void print_step(struct pv_test *t, const struct fz_world *w, struct fz_mo
 		LINE("	period = %u%s;", s->n, s->flags & FZ_TOP ? " | 1ull << 63" : "");
 		print_ioctl(t, s, k, due.ret, "PERIOD", "&period");
 	} else if (s->op == FZ_OUTPUT) {
+		/* The kernel compares with a long. */
 		snprintf(arg, sizeof(arg),
-			 s->other == FZ_NONE        ? "-1"
+			 s->other == FZ_NONE        ? "-1L"
 			 : before.ev[s->other].open ? "fd[%d]"
 						    : "1 << 20",
 			 s->other);
@@ -273,7 +274,9 @@ void fz_print(struct pv_test *t, const struct fz_world *w, const struct fz_step 
 		look.op = FZ_DRAIN;
 		print_step(t, w, &m, &look, n);
 	}
-	LINE("	(void)period; (void)pid; (void)aux_action;");
+	/* A short sequence does not use all. */
+	LINE("	(void)period; (void)pid; (void)aux_action; (void)hangup_or_ready; (void)map; (void)id;");
+	LINE("	(void)work; (void)word; (void)ret;");
 	LINE("	puts(wrong ? \"wrong\" : \"as it should be\");");
 	LINE("	return wrong;");
 	LINE("}");

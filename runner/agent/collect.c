@@ -12,14 +12,12 @@
 
 #include "runner/agent/engine.h"
 
-#define CHUNK 49152 /* a multiple of 3; its line stays far below the stream's limit */
-
 static struct {
 	struct pv_json json;
 	struct pv_out *out;
 } to;
 
-static void base64(char *text, const unsigned char *data, size_t len)
+void pv_base64(char *text, const unsigned char *data, size_t len)
 {
 	static const char digit[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -38,9 +36,9 @@ static void base64(char *text, const unsigned char *data, size_t len)
 
 static void send(const char *path, uint64_t offset, const unsigned char *data, size_t len, int err)
 {
-	static char text[CHUNK / 3 * 4 + 5];
+	static char text[PV_PIECE / 3 * 4 + 5];
 
-	base64(text, data, len);
+	pv_base64(text, data, len);
 	pv_json_reset(&to.json);
 	pv_json_open(&to.json, NULL, '{');
 	pv_json_text(&to.json, "event", "file");
@@ -54,7 +52,7 @@ static void send(const char *path, uint64_t offset, const unsigned char *data, s
 
 static int one_file(const char *path, const struct stat *st, int type, struct FTW *at)
 {
-	static unsigned char data[CHUNK];
+	static unsigned char data[PV_PIECE];
 	uint64_t offset = 0;
 	size_t len;
 	ssize_t n;
@@ -69,14 +67,14 @@ static int one_file(const char *path, const struct stat *st, int type, struct FT
 		return 0;
 	}
 	do {
-		for (len = 0; len < CHUNK; len += n) {
-			n = read(fd, data + len, CHUNK - len);
+		for (len = 0; len < PV_PIECE; len += n) {
+			n = read(fd, data + len, PV_PIECE - len);
 			if (n <= 0)
 				break;
 		}
 		send(path, offset, data, len, n < 0 ? errno : 0);
 		offset += len;
-	} while (len == CHUNK && n > 0 && !to.out->broken);
+	} while (len == PV_PIECE && n > 0 && !to.out->broken);
 	close(fd);
 	return to.out->broken;
 }

@@ -13,6 +13,7 @@
 #include "runner/agent/kmsg.h"
 #include "runner/agent/needs.h"
 #include "runner/agent/process.h"
+#include "runner/agent/soak.h"
 
 static const char *const verdicts[] = {"pass",  "fail", "crash", "hang", "xfail",
 				       "xpass", "skip", "error", "miss"};
@@ -22,9 +23,10 @@ struct engine {
 	struct pv_process process;
 	struct pv_json json;
 	struct pv_needs needs;
-	struct pv_splat *splat;
+	struct pv_kmsg_splat *splat;
 	int kmsg;
 	size_t count[NR_VERDICTS];
+	uint64_t taint; /* of the kernel, when soaking */
 };
 
 struct result {
@@ -122,6 +124,23 @@ static void judge_splat(struct engine *e, const struct pv_case *c, unsigned int 
 	snprintf(r->reason, sizeof(r->reason), "kernel log: %s", e->splat->title);
 }
 
+/* A kernel that marks itself without a word that we know. */
+static void watch_taint(struct engine *e, const struct pv_case *c, unsigned int rep)
+{
+	uint64_t taint = pv_soak_taint();
+	char title[80];
+
+	if (taint != e->taint && !e->splat->class) {
+		snprintf(title, sizeof(title), "kernel tainted: 0x%llx, was 0x%llx",
+			 (unsigned long long)taint, (unsigned long long)e->taint);
+		case_event(e, "splat", c, rep);
+		pv_json_text(&e->json, "class", "taint");
+		pv_json_text(&e->json, "title", title);
+		pv_out_json(e->process.out, &e->json);
+	}
+	e->taint = taint;
+}
+
 static void run_process(struct engine *e, const struct pv_case *c, unsigned int rep,
 			struct result *r)
 {
@@ -188,51 +207,13 @@ static void run_case(struct engine *e, const struct pv_case *c, unsigned int rep
 	if (*e->process.stop)
 		return;
 	judge_splat(e, c, rep, &r);
+	if (e->process.o->soak)
+		watch_taint(e, c, rep);
 	name_fix(c, &r);
 	send_end(e, c, rep, &r, pv_now() - start);
 }
 
 /* ---- the run ---- */
-
-struct job {
-	const struct pv_case *c;
-	unsigned int rep;
-};
-
-static uint64_t step(uint64_t *state)
-{
-	/* xorshift64* (Vigna 2016) */
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return *state * 2685821657736338717ull;
-}
-
-/* Repetition is the outer loop: each repeat of a case meets other neighbours when shuffled. */
-static struct job *make_jobs(const struct pv_run_opts *o, const struct pv_selection *sel,
-			     size_t *nr)
-{
-	struct job *jobs = calloc(sel->nr * o->repeat, sizeof(*jobs));
-	uint64_t state = o->seed ? o->seed : 0x9e3779b97f4a7c15ull;
-
-	if (!jobs)
-		abort();
-	*nr = 0;
-	for (unsigned int rep = 0; rep < o->repeat; rep++) {
-		struct job *round = jobs + *nr;
-
-		for (size_t i = 0; i < sel->nr; i++)
-			jobs[(*nr)++] = (struct job){sel->cases[i], rep};
-		for (size_t i = sel->nr; o->shuffle && i > 1; i--) {
-			size_t k = step(&state) % i;
-			struct job tmp = round[i - 1];
-
-			round[i - 1] = round[k];
-			round[k] = tmp;
-		}
-	}
-	return jobs;
-}
 
 static int first_cpu(int wanted)
 {
@@ -274,6 +255,17 @@ static void send_end_of_run(struct engine *e, bool complete, const char *reason,
 	pv_out_json(e->process.out, &e->json);
 }
 
+static void start_neighbours(struct engine *e)
+{
+	char text[256];
+
+	e->taint = pv_soak_taint();
+	pv_soak_start(e->process.o->soak, e->process.cpu, e->process.o->seed, text, sizeof(text));
+	event(e, "message");
+	pv_json_text(&e->json, "text", text);
+	pv_out_json(e->process.out, &e->json);
+}
+
 int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, struct pv_out *out,
 		  volatile sig_atomic_t *stop)
 {
@@ -281,10 +273,12 @@ int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, s
 	struct pv_process *p = &e.process;
 	struct pv_skips skips = {0};
 	double start = pv_now();
-	struct job *jobs;
+	struct pv_job *jobs;
 	size_t nr;
 	int err = pv_skips_load(&skips, o->skip_file);
 
+	if (!err)
+		err = pv_jobs(o, sel, &jobs, &nr);
 	if (err)
 		return err;
 	/* Cases inherit the pinning: one that had to be moved to its CPU after fork would cost a
@@ -300,20 +294,26 @@ int pv_engine_run(const struct pv_run_opts *o, const struct pv_selection *sel, s
 	if (p->tally == MAP_FAILED || !e.splat)
 		abort();
 	e.kmsg = pv_kmsg_open();
-	jobs = make_jobs(o, sel, &nr);
 	event(&e, "run_begin");
 	pv_facts(&e.json, o);
 	pv_json_bool(&e.json, "kmsg", e.kmsg >= 0);
 	pv_out_json(out, &e.json);
+	event(&e, "modules");
+	pv_modules(&e.json);
+	pv_out_json(out, &e.json);
 	event(&e, "plan");
 	pv_json_int(&e.json, "count", nr);
 	pv_out_json(out, &e.json);
+	if (o->soak)
+		start_neighbours(&e);
 	for (size_t i = 0; i < nr && !*stop && !out->broken; i++) {
 		if (!pv_skips_has(&skips, jobs[i].c->id, jobs[i].rep))
 			run_case(&e, jobs[i].c, jobs[i].rep);
 		pv_process_beat(p);
 	}
 	pv_collect(o, out);
+	if (o->kallsyms && !*stop)
+		pv_kallsyms(out);
 	send_end_of_run(&e, !*stop, *stop ? "stopped by a signal" : NULL, pv_now() - start);
 	free(jobs);
 	free(p->line);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What a run says about where it ran. */
 #define _GNU_SOURCE
-#include <elf.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -26,40 +25,13 @@ static const char *arch_name(void)
 #endif
 }
 
-/* The kernel's own GNU build-id out of its notes; "" when there is none. */
-static void kernel_build_id(char *hex, size_t size)
-{
-	char notes[4096];
-	long len = pv_sys_file_read("/sys/kernel/notes", notes, sizeof(notes));
-	long at = 0;
-
-	hex[0] = 0;
-	while (at >= 0 && len - at >= (long)sizeof(Elf64_Nhdr)) {
-		Elf64_Nhdr n;
-		size_t name, desc;
-
-		memcpy(&n, notes + at, sizeof(n));
-		name = at + sizeof(n);
-		desc = name + ((n.n_namesz + 3ull) & ~3ull);
-		if (desc + n.n_descsz > (size_t)len)
-			return;
-		if (n.n_type == NT_GNU_BUILD_ID && n.n_namesz == 4 &&
-		    !memcmp(notes + name, "GNU", 4) && n.n_descsz * 2 < size) {
-			for (size_t i = 0; i < n.n_descsz; i++)
-				sprintf(hex + 2 * i, "%02x", (unsigned char)notes[desc + i]);
-			return;
-		}
-		at = desc + ((n.n_descsz + 3ull) & ~3ull);
-	}
-}
-
 static void kernel_facts(struct pv_json *j)
 {
 	char build_id[128], cmdline[4096] = "";
 	struct utsname u;
 
 	uname(&u);
-	kernel_build_id(build_id, sizeof(build_id));
+	pv_note_build_id("/sys/kernel/notes", build_id, sizeof(build_id));
 	pv_sys_file_read("/proc/cmdline", cmdline, sizeof(cmdline));
 	cmdline[strcspn(cmdline, "\n")] = 0;
 	pv_json_open(j, "kernel", '{');

@@ -12,6 +12,7 @@
 
 #include "cases/lib/sys.h"
 #include "runner/agent/init.h"
+#include "runner/agent/process.h"
 
 #define PORT_NAME "pmuvet.results"
 
@@ -33,7 +34,7 @@ static bool load_module(const char *name)
 	long err;
 	int fd;
 
-	snprintf(path, sizeof(path), "/modules/%s", name);
+	snprintf(path, sizeof(path), "/modules/%.255s", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
@@ -95,9 +96,22 @@ static int wait_port(void)
 	return fd;
 }
 
+/* A line for every console, whatever its level: where it does not come out the console is dead. */
+static bool greet_console(void)
+{
+	static const char text[] = "<0>pmuvet: the agent runs\n";
+	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, sizeof(text) - 1) == sizeof(text) - 1;
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
 void pv_init_setup(struct pv_out *out)
 {
-	static const char hello[] = "{\"event\":\"hello\",\"tool\":\"" PV_VERSION "\"}";
+	char hello[128];
+	int n;
 
 	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
 		mkdir(mounts[i].dir, 0755);
@@ -108,7 +122,10 @@ void pv_init_setup(struct pv_out *out)
 	out->fd = wait_port();
 	if (out->fd < 0)
 		out->fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
-	pv_out_line(out, hello, sizeof(hello) - 1);
+	n = snprintf(hello, sizeof(hello),
+		     "{\"event\":\"hello\",\"tool\":\"" PV_VERSION "\",\"greeted\":%s,\"t\":%.3f}",
+		     greet_console() ? "true" : "false", pv_now());
+	pv_out_line(out, hello, n);
 }
 
 void pv_init_args(int *argc, char ***argv)

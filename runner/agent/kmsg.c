@@ -3,65 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "results/splat_class.h"
 #include "runner/agent/kmsg.h"
-
-/*
- * Lines that say that something is wrong; the first that matches gives the class. `start`: the
- * words stand at the beginning of the line. Format strings: kernel/panic.c, lib/bug.c,
- * arch/{x86,arm64}/kernel/traps.c, arch/x86/mm/extable.c, arch/x86/kernel/nmi.c,
- * kernel/{watchdog,hung_task}.c, kernel/rcu, kernel/locking, mm/kasan.
- */
-static const struct {
-	const char *words, *class;
-	bool start;
-} splats[] = {
-	{"unchecked MSR access error:", "msr-access", true},
-	{"BUG: KASAN:", "kasan", true},
-	{"BUG: KFENCE:", "kfence", true},
-	{"BUG: KCSAN:", "kcsan", true},
-	{"UBSAN:", "ubsan", true},
-	{"BUG: soft lockup", "soft-lockup", false},
-	{"hard LOCKUP", "hard-lockup", false},
-	{"BUG: ", "bug", true},
-	{"kernel BUG at ", "bug", false},
-	{"WARNING: possible circular locking", "lockdep", true},
-	{"WARNING: possible recursive locking", "lockdep", true},
-	{"WARNING: inconsistent lock state", "lockdep", true},
-	{"WARNING: suspicious RCU usage", "rcu-usage", true},
-	{"WARNING: ", "warning", true},
-	{"Oops", "oops", true},
-	{"Internal error: ", "oops", true},
-	{"Unable to handle kernel ", "oops", true},
-	{"general protection fault", "oops", true},
-	{"divide error:", "oops", true},
-	{"invalid opcode:", "oops", true},
-	{"stack segment:", "oops", true},
-	{"Kernel panic - not syncing", "panic", true},
-	{"detected stalls on CPUs", "rcu-stall", false},
-	{"self-detected stall on CPU", "rcu-stall", false},
-	{"blocked for more than", "hung-task", false},
-	{"refcount_t: ", "refcount", true},
-	{"list_add corruption", "list-corruption", true},
-	{"list_del corruption", "list-corruption", true},
-	{"perfevents: irq loop stuck", "irq-loop", true},
-	{"Uhhuh. NMI received for unknown reason", "unknown-nmi", true},
-	{"SError Interrupt on CPU", "serror", true},
-	{"Bad mode in ", "bad-mode", true},
-};
-
-const char *pv_splat_class(const char *line)
-{
-	for (size_t i = 0; i < sizeof(splats) / sizeof(splats[0]); i++) {
-		const char *at = strstr(line, splats[i].words);
-
-		if (at && (at == line || !splats[i].start))
-			return splats[i].class;
-	}
-	return NULL;
-}
 
 int pv_kmsg_open(void)
 {
@@ -73,22 +20,82 @@ int pv_kmsg_open(void)
 	return fd;
 }
 
-/* "prio,seq,usec,flags;text\n continuation..." -> text, without the dictionary
- * (Documentation/ABI/testing/dev-kmsg). */
+static int hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* "prio,seq,usec,flags;text\n continuation..." -> text, without the dictionary and with its escapes
+ * undone: a record may have several lines (Documentation/ABI/testing/dev-kmsg). */
 static char *record_text(char *record)
 {
-	char *text = strchr(record, ';');
+	char *text = strchr(record, ';'), *to, *from;
 
 	if (!text)
 		return NULL;
 	text++;
 	text[strcspn(text, "\n")] = 0;
+	for (to = from = text; *from; to++) {
+		if (from[0] == '\\' && from[1] == 'x' && hex(from[2]) >= 0 && hex(from[3]) >= 0) {
+			*to = hex(from[2]) << 4 | hex(from[3]);
+			*to = *to ? *to : '?';
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = 0;
 	return text;
 }
 
-bool pv_kmsg_read(int fd, struct pv_splat *splat)
+/* Is the line the first of a splat that fails a case? */
+static const struct pv_splat_class *fails(const char *line, bool from_kernel)
 {
-	char record[8192], *text;
+	struct pv_splat_match m;
+
+	if (!pv_splat_match(line, strlen(line), false, &m) || m.class->severity == PV_METRIC ||
+	    m.class->flags & (PV_BOOT | PV_DOWN | PV_CUT))
+		return NULL;
+	/* Words that programs use, too, and write to /dev/kmsg. */
+	if (m.class->flags & PV_NEEDS_BODY && !from_kernel)
+		return NULL;
+	return m.class;
+}
+
+static void add_line(struct pv_kmsg_splat *splat, const char *line)
+{
+	if (splat->len + strlen(line) + 2 < sizeof(splat->text))
+		splat->len +=
+			sprintf(splat->text + splat->len, "%s%s", splat->len ? "\n" : "", line);
+}
+
+void pv_kmsg_record(char *record, struct pv_kmsg_splat *splat)
+{
+	bool from_kernel = strtoul(record, NULL, 10) < 8; /* facility 0 */
+	char *text = record_text(record), *line;
+
+	while (text && (line = strsep(&text, "\n"))) {
+		if (!splat->class) {
+			const struct pv_splat_class *class = fails(line, from_kernel);
+
+			/* A WARN()'s own words stand between `cut here` and the header. */
+			if (strstr(line, "--[ cut here ]--"))
+				splat->len = 0;
+			else if (!class && !splat->len)
+				continue;
+			if (class) {
+				splat->class = class->name;
+				pv_splat_normalise(splat->title, sizeof(splat->title), line,
+						   strlen(line));
+			}
+		}
+		add_line(splat, line);
+	}
+}
+
+bool pv_kmsg_read(int fd, struct pv_kmsg_splat *splat)
+{
+	char record[8192];
 	ssize_t n;
 
 	splat->class = NULL;
@@ -102,18 +109,7 @@ bool pv_kmsg_read(int fd, struct pv_splat *splat)
 		if (n <= 0)
 			break;
 		record[n] = 0;
-		text = record_text(record);
-		if (!text)
-			continue;
-		if (!splat->class) {
-			splat->class = pv_splat_class(text);
-			if (!splat->class)
-				continue;
-			snprintf(splat->title, sizeof(splat->title), "%s", text);
-		}
-		if (splat->len + strlen(text) + 2 < sizeof(splat->text))
-			splat->len += sprintf(splat->text + splat->len, "%s%s",
-					      splat->len ? "\n" : "", text);
+		pv_kmsg_record(record, splat);
 	}
 	return splat->class;
 }

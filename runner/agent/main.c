@@ -11,6 +11,7 @@
 #include "cases/pv.h"
 #include "runner/agent/engine.h"
 #include "runner/agent/init.h"
+#include "runner/agent/soak.h"
 
 #define EXIT_USAGE   2
 #define EXIT_HARNESS 3
@@ -33,9 +34,13 @@ static const struct option options[] = {
 	{"descriptor", required_argument, NULL, 'd'},
 	{"expect", required_argument, NULL, 'e'},
 	{"collect", required_argument, NULL, 'C'},
+	{"kallsyms", required_argument, NULL, 'K'},
 	{"quick", no_argument, NULL, 'q'},
+	{"standard", no_argument, NULL, 'S'},
 	{"deterministic", no_argument, NULL, 'D'},
 	{"skip-file", required_argument, NULL, 'k'},
+	{"only-file", required_argument, NULL, 'o'},
+	{"soak", required_argument, NULL, 'N'},
 	{"list", no_argument, NULL, 'l'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -44,9 +49,10 @@ static const struct option options[] = {
 
 static void usage(FILE *f)
 {
-	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick] [--repeat N] [--shuffle SEED]\n"
-	      "       [--timeout SECONDS] [--cpu N] [--platform NAME] [--descriptor NAME]...\n"
-	      "       [--expect FAMILY]... [--deterministic] [--skip-file FILE] [--collect PATH]...\n"
+	fputs("usage: pmuvet-agent [--filter GLOB]... [--exclude GLOB]... [--quick | --standard]\n"
+	      "       [--repeat N] [--shuffle SEED] [--timeout SECONDS] [--cpu N] [--platform NAME]\n"
+	      "       [--descriptor NAME]... [--expect FAMILY]... [--deterministic] [--skip-file FILE]\n"
+	      "       [--only-file FILE] [--soak NEIGHBOUR,...] [--collect PATH]... [--kallsyms 0|1]\n"
 	      "       [--list]\n"
 	      "Runs pmuvet's cases on this machine; the event stream goes to standard output.\n",
 	      f);
@@ -99,8 +105,23 @@ static int parse(int argc, char **argv, struct pv_run_opts *o, bool *list)
 		case 'k':
 			o->skip_file = optarg;
 			continue;
+		case 'o':
+			o->only_file = optarg;
+			continue;
+		case 'K':
+			/* 0 or 1, by the same instructions: see runner/guest/cli.py. */
+			o->kallsyms = optarg[0] == '1';
+			continue;
+		case 'N':
+			if (!pv_soak_known(optarg))
+				return EXIT_USAGE;
+			o->soak = optarg;
+			continue;
 		case 'q':
 			o->quick = true;
+			continue;
+		case 'S':
+			o->standard = true;
 			continue;
 		case 'D':
 			o->deterministic = true;

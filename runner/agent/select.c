@@ -99,9 +99,24 @@ static int by_place(const void *x, const void *y)
 				    : (a > b) - (a < b);
 }
 
+/* The first of a promise's cases on a PMU: ids are pmu/capability/name[:variant], a promise's in a
+ * row. */
+static bool first_of_promise(const struct pv_case *c, const struct pv_case *before)
+{
+	size_t len = strcspn(c->id, ":");
+
+	return !before || len != strcspn(before->id, ":") || strncmp(c->id, before->id, len);
+}
+
+static bool in_set(const struct pv_run_opts *o, const struct pv_case *c, bool first)
+{
+	return c->quick || (o->standard ? first : !o->quick);
+}
+
 int pv_select(const struct pv_run_opts *o, struct pv_selection *sel)
 {
 	bool *used = calloc(o->nr_filter + o->nr_exclude + 1, 1);
+	const struct pv_case *before = NULL;
 	int err = check_names(o);
 
 	sel->nr = 0;
@@ -117,8 +132,9 @@ int pv_select(const struct pv_run_opts *o, struct pv_selection *sel)
 			continue;
 		if (any_match(o->exclude, o->nr_exclude, c->id, used + o->nr_filter))
 			continue;
-		if (!o->quick || c->quick)
+		if (in_set(o, c, first_of_promise(c, before)))
 			sel->cases[sel->nr++] = c;
+		before = c;
 	}
 	if (o->quick)
 		qsort(sel->cases, sel->nr, sizeof(*sel->cases), by_place);

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import re
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import debget
 import initramfs
@@ -19,9 +21,11 @@ import platforms
 from kernelfile import KernelError
 
 from . import SOURCE_ROOT, accel, qemu
+from .again import Again, Bounds, Case, Crash
 from .guest import End, Guest, Hello, Limits
-from .run import AGENT_SAYS, AgentRefused, Case, Facts, Run
+from .run import AGENT_SAYS, AgentRefused, Facts, Run, end_of
 from .stream import STOPPERS, StreamError, Writer
+from .symbols import Receiver
 
 EXIT_OK, EXIT_USAGE, EXIT_HARNESS = 0, 2, 3
 AGENT_BUILD = {"x86_64": "native", "arm64": "arm64"}
@@ -67,25 +71,36 @@ def _seconds(text: str) -> float:
     return value
 
 
+def guest_options(parser: argparse.ArgumentParser) -> None:
+    """What every command that boots guests takes."""
+    parser.add_argument("--platform", required=True)
+    parser.add_argument("--kernel", metavar="SPEC|FILE")
+    parser.add_argument("--modules", type=Path, metavar="DIR")
+    parser.add_argument("--kernel-tree", metavar="DIR")
+    parser.add_argument("--append", action="append", default=[], metavar="WORDS")
+    parser.add_argument("--smp", type=_positive, metavar="N")
+    parser.add_argument("--mem", type=_positive, metavar="MIB")
+    parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto")
+    parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="a case's limit")
+    parser.add_argument("--boot-timeout", type=_seconds, default=Limits.boot, metavar="SECONDS")
+    parser.add_argument("--silence", type=_seconds, metavar="SECONDS",
+                        help="without heartbeat make a hang; default: by the pace of the boot")
+    parser.add_argument("--agent", type=Path, metavar="FILE")
+    parser.add_argument("--keep", type=Path, metavar="DIR",
+                        help="initramfs, console, results and dump of each boot")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="runner.guest", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", allow_abbrev=False, help="boot a guest, run the agent in it")
-    run.add_argument("--platform", required=True)
-    run.add_argument("--kernel", metavar="SPEC|FILE")
-    run.add_argument("--modules", type=Path, metavar="DIR")
-    run.add_argument("--kernel-tree", metavar="DIR")
-    run.add_argument("--append", action="append", default=[], metavar="WORDS")
-    run.add_argument("--smp", type=_positive, metavar="N")
-    run.add_argument("--mem", type=_positive, metavar="MIB")
-    run.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto")
-    run.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="a case's limit")
-    run.add_argument("--boot-timeout", type=_seconds, default=Limits.boot, metavar="SECONDS")
-    run.add_argument("--silence", type=_seconds, metavar="SECONDS",
-                     help="host time without heartbeat that makes a hang")
-    run.add_argument("--agent", type=Path, metavar="FILE")
+    guest_options(run)
+    run.add_argument("--no-retry", action="store_true", help="cases that died are not retried alone")
+    run.add_argument("--retry-boots", type=_positive, default=Bounds.boots, metavar="N",
+                     help="for each of them, at most")
+    run.add_argument("--retry-seconds", type=_seconds, default=Bounds.seconds, metavar="SECONDS",
+                     help="for all of them, at most")
     run.add_argument("--dry-run", action="store_true")
-    run.add_argument("--keep", type=Path, metavar="DIR", help="initramfs, console and results of each boot")
     return parser
 
 
@@ -104,6 +119,7 @@ class Session:
         self._agent32 = self._read_agent32()
         self._kernel = self._resolve()
         self._modules = initramfs.module_part(self._kernel.modules, self._platform.modules)
+        self._kallsyms = Receiver(self._cache, self._kernel.image, self._kernel.build_id)
         self._number = 0
 
     def _read_agent(self) -> bytes:
@@ -169,18 +185,25 @@ class Session:
                     return item.reason
         return "no answer"
 
-    def _initramfs(self, machine: qemu.Machine, skip: Iterable[Case]) -> bytes:
-        args = [*self._agent_args, "--platform", self._platform.name]
+    def _initramfs(self, machine: qemu.Machine, skip: Iterable[Case],
+                   only: Iterable[Case] = (), more: Iterable[str] = ()) -> bytes:
+        args = [*self._agent_args, *more, "--platform", self._platform.name]
         for name in machine.accel.descriptors:
             args += ["--descriptor", name]
         for family in self._platform.expect:
             args += ["--expect", family]
         if machine.deterministic:
             args.append("--deterministic")
+        # Always there and of one length: a deterministic guest that is asked must run like one that is not,
+        # and a byte more in its initramfs moves its clock by a few ticks.
+        args.append(f"--kallsyms={self._kallsyms.wanted():d}")
         skip = list(skip)
         if skip:
             args += ["--skip-file", "/agent.skip"]
-        return initramfs.build(self._agent, args, skip, self._modules, self._agent32)
+        only = list(only)
+        if only:
+            args += ["--only-file", "/agent.only"]
+        return initramfs.build(self._agent, args, skip, self._modules, self._agent32, only)
 
     def dry_run(self) -> None:
         kvm = self._options.accel == "kvm" and self.use_kvm()
@@ -192,30 +215,61 @@ class Session:
             os.replace(tmp / "new", directory / "initramfs")
         print(qemu.quoted(qemu.argv(machine, directory / "initramfs", None)), flush=True)
 
+    def _keep_dump(self, boot: str) -> Path | None:
+        if not self._options.keep:
+            return None
+        directory = self._options.keep / boot
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory.absolute() / "dump"
+
+    def told(self, machine: qemu.Machine) -> str:
+        """Kernel, platform and accelerator in words."""
+        kernel = self._kernel
+        return (f"{kernel.package or kernel.spec}{f' {kernel.version}' if kernel.version else ''} on "
+                f"{self._platform.name}, accel {self._accel_name(machine)}")
+
+    def _accel_name(self, machine: qemu.Machine) -> str:
+        return "kvm" if machine.accel is self._platform.kvm else "tcg"
+
+    def facts(self, machine: qemu.Machine, scratch: Path) -> Facts:
+        """Of a run whose first boot has its files in scratch/1."""
+        return Facts(tool=version(), platform=self._platform.name, arch=self._platform.arch,
+                     accel=self._accel_name(machine), deterministic=machine.deterministic,
+                     kernel=kernel_facts(self._kernel),
+                     qemu=qemu.argv(machine, scratch / "1/initramfs", scratch / "1"))
+
+    def start(self, machine: qemu.Machine, channels: Path, done: Iterable[Case] = (), only: Iterable[Case] = (),
+              more: Iterable[str] = (), kind: type[Guest] = Guest) -> Guest:
+        """Boots with its files in a new directory; `more`: arguments for the agent."""
+        limits = Limits(boot=self._options.boot_timeout, silence=self._options.silence,
+                        case=self._timeout * 6 + 20)
+        channels.mkdir()
+        (channels / "initramfs").write_bytes(self._initramfs(machine, done, only, more))
+        return kind(qemu.argv(machine, channels / "initramfs", channels), channels, limits, machine.mem,
+                    self._keep_dump(channels.name))
+
     def run(self, scratch: Path) -> int:
         machine = self.machine(self.use_kvm())
-        kernel = self._kernel
-        name = "kvm" if machine.accel is self._platform.kvm else "tcg"
-        limits = Limits(boot=self._options.boot_timeout,
-                        # Under icount a guest's second is a billion instructions.
-                        silence=self._options.silence or (40 if machine.deterministic else 20),
-                        case=self._timeout * 6 + 20)
+
+        def guest(directory: str, done: Iterable[Case], only: Iterable[Case] = ()) -> Guest:
+            return self.start(machine, scratch / directory, done, only)
 
         def start_guest(done: Iterable[Case], number: int) -> Guest:
-            channels = scratch / str(number)
-            channels.mkdir()
-            (channels / "initramfs").write_bytes(self._initramfs(machine, done))
-            say(f"booting {kernel.package or kernel.spec}"
-                f"{f' {kernel.version}' if kernel.version else ''} on {self._platform.name}, "
-                f"accel {name}")
-            return Guest(qemu.argv(machine, channels / "initramfs", channels), channels, limits)
+            say(f"booting {self.told(machine)}")
+            return guest(str(number), done)
+
+        def retry(crashes: list[Crash], write: Callable[[dict[str, Any]], None]) -> None:
+            numbers = itertools.count(1)
+            Again(lambda jobs: guest(f"again-{next(numbers)}", (), jobs),
+                  end_of, write, say,
+                  Bounds(self._options.retry_boots, self._options.retry_seconds)
+                  ).investigate(crashes)
 
         if "--list" in self._agent_args:
             return list_cases(start_guest([], 1), scratch / "1/console")
-        facts = Facts(tool=version(), platform=self._platform.name, arch=self._platform.arch,
-                      accel=name, deterministic=machine.deterministic, kernel=kernel_facts(kernel),
-                      qemu=qemu.argv(machine, scratch / "1/initramfs", scratch / "1"))
-        run = Run(facts, Writer(open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)), say, start_guest, set(self._skip))
+        facts = self.facts(machine, scratch)
+        run = Run(facts, Writer(open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)), say, start_guest, set(self._skip),
+                  None if self._options.no_retry else retry, kallsyms=self._kallsyms)
         try:
             return EXIT_OK if run.run() else EXIT_HARNESS
         except Stopped as stopped:
@@ -311,21 +365,26 @@ def _keep(scratch: Path, keep: Path) -> None:
                 shutil.copy(boot / name, target / name)
 
 
+def in_scratch(keep: Path | None, work: Callable[[Path], int]) -> int:
+    """With a directory for the files of the boots, which are copied to `keep`."""
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pmuvet-") as name:
+        if len(name) > SOCKET_PATH_MAX - len("/again-999/monitor"):
+            raise UsageError(f"{name}: too long a path for sockets; set TMPDIR to a shorter one")
+        try:
+            return work(Path(name))
+        finally:
+            if keep:
+                _keep(Path(name), keep)
+
+
 def _run(options: argparse.Namespace, agent_args: list[str]) -> int:
     session = Session(options, agent_args)
     if options.dry_run:
         session.dry_run()
         return EXIT_OK
-    if options.keep:
-        options.keep.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="pmuvet-") as name:
-        if len(name) > SOCKET_PATH_MAX - len("/999/monitor"):
-            raise UsageError(f"{name}: too long a path for sockets; set TMPDIR to a shorter one")
-        try:
-            return session.run(Path(name))
-        finally:
-            if options.keep:
-                _keep(Path(name), options.keep)
+    return in_scratch(options.keep, session.run)
 
 
 def main(argv: list[str]) -> int:
@@ -335,10 +394,15 @@ def main(argv: list[str]) -> int:
         at = words.index("--")
         words, agent_args = words[:at], words[at + 1:]
     options = _parser().parse_args(words)
+    return guarded(lambda: _run(options, agent_args))
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """An exit status; what was wrong in one line."""
     for signo in STOPPERS:
         signal.signal(signo, _on_signal)
     try:
-        return _run(options, agent_args)
+        return work()
     except (UsageError, AgentRefused, KernelError, platforms.PlatformError) as err:
         say(str(err))
         return EXIT_USAGE

@@ -13,6 +13,7 @@ CHUNK = 1 << 18
 TAIL_LINES = 40
 LINE_SHOWN = 400
 PANIC = "Kernel panic - not syncing"
+GREETING = "pmuvet: the agent runs"  # runner/agent/init.c
 
 
 class Follower:
@@ -47,6 +48,7 @@ class Console(Follower):
         self._lines: deque[str] = deque(maxlen=TAIL_LINES)
         self._until_panic: list[str] = []
         self.panic: str | None = None
+        self.greeted = False
 
     def read(self) -> bytes:
         data = super().read()
@@ -62,6 +64,7 @@ class Console(Follower):
             return
         text = clean(line[:LINE_SHOWN].decode("utf-8", "replace"))
         self._lines.append(text)
+        self.greeted = self.greeted or GREETING in text
         if not self.panic and PANIC in text:
             self.panic = text[text.index(PANIC):]
             self._until_panic = list(self._lines)[-TAIL_LINES // 2:]

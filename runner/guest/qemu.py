@@ -16,6 +16,7 @@ from platforms import Accel, Platform
 
 PR_SET_PDEATHSIG = 1
 PORT = "pmuvet.results"
+WITH_MODEL = "qemu-pmu"  # a platform's `qemu`: what `pmuvet qemu build` has built
 # Nothing that a guest makes QEMU do may start programs or change what it may do.
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
@@ -51,7 +52,17 @@ def machine(platform: Platform, kvm: bool, kernel: Path, append: Sequence[str] =
 @functools.cache
 def program(name: str) -> str:
     """The QEMU program; $QEMU is another one."""
-    return os.environ.get("QEMU") or name
+    return os.environ.get("QEMU") or (str(_with_model()) if name == WITH_MODEL else name)
+
+
+def _with_model() -> Path:
+    # Reads all descriptors: for those platforms only.
+    import qemubuild
+    path = qemubuild.Qemu().image()
+    if not path.exists():
+        raise QemuError("QEMU with the PMU model is not built as it is now: ./pmuvet qemu build "
+                        "(some minutes the first time)")
+    return path
 
 
 @functools.cache
@@ -80,13 +91,17 @@ def argv(m: Machine, initrd: Path, channels: Path | None) -> list[str]:
     words = [qemu, "-machine", p.machine, "-accel", m.accel.accel, "-cpu", m.accel.cpu,
              "-smp", str(m.smp), "-m", str(m.mem), *m.accel.args,
              "-nodefaults", "-no-user-config", "-display", "none", "-nic", "none",
-             "-no-reboot", "-action", "panic=none", "-sandbox", SANDBOX]
+             "-sandbox", SANDBOX]
+    # A panic's text comes out whole only when QEMU does nothing about it.
     if channels:
+        # A guest that ended is paused and not gone: its memory is the evidence.
+        words += ["-action", "reboot=shutdown,shutdown=pause,panic=none"]
         words += ["-chardev", f"file,id=console,path={channels}/console",
                   "-chardev", f"file,id=results,path={channels}/results",
                   "-chardev", f"socket,id=monitor,path={channels}/monitor,server=on,wait=off",
                   "-mon", "chardev=monitor,mode=control"]
     else:
+        words += ["-no-reboot", "-action", "panic=none"]
         words += ["-chardev", "stdio,id=console,signal=on",
                   "-chardev", f"file,id=results,path={initrd.parent}/results"]
     words += ["-serial", "chardev:console", "-device", p.serial,

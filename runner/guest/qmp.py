@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import select
 import socket
 import time
 from pathlib import Path
 from typing import Any
 
+from . import registers
+from .registers import Sample
+
 LINE_MAX = 1 << 20
+DUMP_SECONDS = 60.0
 
 
 class Monitor:
@@ -27,6 +30,8 @@ class Monitor:
             raise
         self._rest = b""
         self._events: list[dict[str, Any]] = []
+        self._id = 0
+        self.error = ""  # of the last command
         self.closed = False
         self.command("qmp_capabilities")
 
@@ -65,25 +70,56 @@ class Monitor:
         events, self._events = self._events, []
         return events
 
-    def command(self, name: str, timeout: float = 5, **arguments: Any) -> Any:
-        """The answer, or None when QEMU gives none."""
-        request = {"execute": name, "arguments": arguments}
+    def command(self, name: str, timeout: float = 5, fd: int | None = None, **arguments: Any) -> Any:
+        """The answer, or None when QEMU gives none; `error` says why. `fd`: a descriptor that goes along."""
+        self._id += 1
+        self.error = "no answer"
+        request = {"execute": name, "arguments": arguments, "id": self._id}
         with contextlib.suppress(OSError):
-            self._socket.sendall(json.dumps(request).encode() + b"\n")
+            line = json.dumps(request).encode() + b"\n"
+            if fd is None:
+                self._socket.sendall(line)
+            else:
+                socket.send_fds(self._socket, [line], [fd])
             end = time.monotonic() + timeout
             while not self.closed and (left := end - time.monotonic()) > 0:
                 if not select.select([self._socket], [], [], left)[0]:
                     break
                 for answer in self._sort(self._receive()):
+                    # A late answer to a command that was given up.
+                    if answer.get("id") != self._id:
+                        continue
+                    error = answer.get("error")
+                    self.error = str(error.get("desc", "")) if isinstance(error, dict) else ""
                     return answer.get("return")
         return None
 
-    def program_counters(self) -> list[str]:
-        """Where each vCPU is now: "ffffffff81000000", with " (halted)" where QEMU says so."""
-        text = self.command("human-monitor-command", **{"command-line": "info registers -a"})
-        found = []
-        for cpu in re.split(r"(?m)^CPU#", text) if isinstance(text, str) else []:
-            pc = re.search(r"\b(?:RIP|EIP| ?PC)=([0-9a-f]+)", cpu)
-            if pc:
-                found.append(pc[1] + (" (halted)" if re.search(r"\bHLT=1", cpu) else ""))
-        return found
+    def _human(self, line: str, **more: Any) -> str:
+        text = self.command("human-monitor-command", **{"command-line": line}, **more)
+        return text if isinstance(text, str) else ""
+
+    def registers(self) -> list[Sample]:
+        """What each vCPU does now."""
+        return registers.parse(self._human("info registers -a"))
+
+    def word(self, cpu: int, address: int) -> int | None:
+        """32 bits at an address as that vCPU sees it; None: not mapped."""
+        text = self._human(f"x /1wx {address:#x}", **{"cpu-index": cpu})
+        with contextlib.suppress(ValueError):
+            return int(text.rpartition(":")[2], 16)
+        return None
+
+    def status(self) -> str:
+        """QEMU's RunState; "" without an answer."""
+        answer = self.command("query-status")
+        return str(answer.get("status", "")) if isinstance(answer, dict) else ""
+
+    def stop(self) -> None:
+        self.command("stop")
+
+    def inject_nmi(self) -> bool:
+        return self.command("inject-nmi") is not None
+
+    def dump(self, path: Path) -> bool:
+        """The guest's memory into a new ELF file."""
+        return self.command("dump-guest-memory", DUMP_SECONDS, paging=False, protocol=f"file:{path}") is not None

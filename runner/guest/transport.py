@@ -21,7 +21,7 @@ REQUIRED: dict[str, dict[str, type]] = {
 }
 VERDICTS = ("pass", "fail", "crash", "hang", "xfail", "xpass", "skip", "error", "miss")
 # Those are written by this side.
-RESERVED = ("boot", "qmp", "resume")
+RESERVED = ("boot", "qmp", "resume", "death")
 
 
 @dataclass(frozen=True)

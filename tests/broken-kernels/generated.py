@@ -9,6 +9,7 @@ from tables import Switch
 HEADER = "include/linux/pv_broken.h"
 CODE = "kernel/events/pv_broken.c"
 MAKEFILE = "kernel/events/Makefile"
+INCLUDE = "#include <linux/pv_broken.h>\n"
 MAKEFILE_LINE = "obj-y += pv_broken.o\n"
 
 # It names no switch: a new one rebuilds its own file and no other.

@@ -87,7 +87,7 @@ def run(arch: str, kernel: Path, append: str, globs: Iterable[str],
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pmuvet-broken-") as tmp:
         stream = Path(tmp) / "run.jsonl"
-        argv = [str(program), "run", "--platform", arch, "--kernel", str(kernel), "--quiet",
+        argv = [str(program), "run", "--platform", arch, "--kernel", str(kernel), "--quiet", "--no-retry",
                 "--timeout", str(CASE_SECONDS[arch]), "--json", str(stream)]
         argv += ["--append", append] if append else []
         argv += [word for glob in globs for word in ("--filter", glob)]

@@ -15,10 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import debget
-import edit
 import generated
 from source import BuildError, Source
-from tables import HERE, Edit, Switch, TableError
+from tables import HERE, Switch
 
 KARCH = {"x86_64": "x86", "arm64": "arm64"}
 CROSS = {"x86_64": "x86_64-linux-gnu-", "arm64": "aarch64-linux-gnu-"}
@@ -33,19 +32,8 @@ ENVIRONMENT = {"KBUILD_BUILD_TIMESTAMP": "2024-01-01", "KBUILD_BUILD_USER": "pmu
 def edited_files(source: Source, switches: Iterable[Switch]) -> dict[str, str]:
     """Every file that is not as shipped, with its text."""
     switches = list(switches)
-    edits: dict[str, list[Edit]] = {}
-    for switch in switches:
-        for one in switch.edits:
-            edits.setdefault(one.file, []).append(one)
-    files: dict[str, str] = {}
-    wrong: list[str] = []
-    for name, group in edits.items():
-        try:
-            files[name] = edit.apply(source.original(name, group[0].where), group)
-        except TableError as err:
-            wrong.append(str(err))
-    if wrong:
-        raise TableError("\n".join(wrong))
+    files = source.edited((one for switch in switches for one in switch.edits),
+                          generated.INCLUDE)
     files[generated.HEADER] = generated.HEADER_TEXT
     files[generated.CODE] = generated.code(switches)
     files[generated.MAKEFILE] = (source.original(generated.MAKEFILE, generated.MAKEFILE)

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian's kernel source in the cache: fetched and unpacked once, edited in place."""
+"""Debian's kernel source in the cache: fetched and unpacked once."""
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import debget
+import sourcetree
 
 PACKAGE = "linux-source-6.12"
 SUITES = ("bookworm-security", "bookworm-backports", "trixie-security", "trixie")
@@ -33,21 +30,11 @@ def need_packages() -> None:
                          f"--no-install-recommends {' '.join(missing)}")
 
 
-class Source:
-    """The tree below the cache directory; the caller holds its lock."""
+class Source(sourcetree.Tree):
+    """The kernel's tree."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.tree = root / PACKAGE
-        self._version = root / "source.version"
-        self._pristine = root / "pristine"
-
-    @property
-    def version(self) -> str:
-        return self._version.read_text().strip()
-
-    def there(self) -> bool:
-        return self.tree.exists() and self._version.exists()
+        super().__init__(root, PACKAGE)
 
     def fetch(self, say: debget.Say) -> None:
         """Does nothing when it is there; to have a newer one, remove the directory."""
@@ -59,10 +46,7 @@ class Source:
             subprocess.run(["dpkg-deb", "-x", str(deb), str(tmp / "deb")], check=True)
             ball = tmp / "deb/usr/src" / f"{PACKAGE}.tar.xz"
             subprocess.run(["tar", "-xf", str(ball), "-C", str(tmp)], check=True)
-            for old in (self.tree, self._pristine):
-                shutil.rmtree(old, ignore_errors=True)
-            (tmp / PACKAGE).rename(self.tree)
-            self._version.write_text(deb.name.split("_")[1] + "\n")
+            self.install(tmp / PACKAGE, deb.name.split("_")[1])
 
     def _download(self, into: Path, say: debget.Say) -> Path:
         reasons = []
@@ -75,36 +59,3 @@ class Source:
             except debget.FetchError as err:
                 reasons.append(str(err))
         raise BuildError(f"{PACKAGE} is in none of {', '.join(SUITES)}: {reasons[0]}")
-
-    def original(self, name: str, where: str) -> str:
-        """A file as it was shipped."""
-        kept = self._pristine / name
-        path = kept if kept.exists() else self.tree / name
-        try:
-            return path.read_text()
-        except OSError as err:
-            raise BuildError(f"{where}: {name}: {err.strerror} in {PACKAGE}: look up the file's "
-                             "name in the kernel tree") from None
-
-    def write(self, files: Mapping[str, str]) -> None:
-        """Makes the tree the shipped one with these files; what is the same keeps its date."""
-        for kept in self._pristine.rglob("*"):
-            name = str(kept.relative_to(self._pristine))
-            if kept.is_file() and name not in files:
-                _write(self.tree / name, kept.read_text())
-        for name, text in files.items():
-            kept = self._pristine / name
-            if not kept.exists() and (self.tree / name).exists():
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(self.tree / name, kept.with_name(f".{kept.name}.new"))
-                kept.with_name(f".{kept.name}.new").rename(kept)
-            _write(self.tree / name, text)
-
-
-def _write(path: Path, text: str) -> None:
-    if path.exists() and path.read_text() == text:
-        return
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(text)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)

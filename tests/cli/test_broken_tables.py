@@ -11,8 +11,9 @@ from tests.conftest import ROOT, pmuvet
 
 HERE = ROOT / "tests" / "broken-kernels"
 sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(ROOT / "vm-images"))
 
-import edit  # noqa: E402
+import edits  # noqa: E402
 import generated  # noqa: E402
 import guests  # noqa: E402
 import tables  # noqa: E402
@@ -42,9 +43,9 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def one_edit(**kw: str) -> tables.Edit:
-    place = next(key for key in tables.PLACES if key in kw)
-    return tables.Edit("t.yaml:7", "f.c", kw["anchor"], kw.get("within"), place, kw[place])
+def one_edit(**kw: str) -> edits.Edit:
+    place = next(key for key in edits.PLACES if key in kw)
+    return edits.Edit("t.yaml:7", "f.c", kw["anchor"], kw.get("within"), place, kw[place])
 
 
 def test_there_are_tables_and_they_load_together() -> None:
@@ -83,10 +84,10 @@ def test_a_wrong_table_is_named_by_line(tmp_path: Path, text: str, says: str) ->
 
 
 def test_edits_are_set_where_the_anchor_is() -> None:
-    text = edit.apply(SOURCE, [one_edit(anchor="return 0;", within="int b(void)", before="\tx++;\n"),
+    text = edits.apply(SOURCE, [one_edit(anchor="return 0;", within="int b(void)", before="\tx++;\n"),
                                one_edit(anchor="x = 1", replace="x = 2"),
-                               one_edit(anchor="int a(void)", after="/* a */")])
-    assert text == edit.INCLUDE + SOURCE.replace("\n\treturn 0;\n}\n\nint b", "\n\treturn 0;\n}\n\nint b").replace(
+                               one_edit(anchor="int a(void)", after="/* a */")], generated.INCLUDE)
+    assert text == generated.INCLUDE + SOURCE.replace("\n\treturn 0;\n}\n\nint b", "\n\treturn 0;\n}\n\nint b").replace(
         "x = 1;\n\n", "x = 2;\n\n\tx++;\n").replace("int a(void)\n", "int a(void)\n/* a */\n")
 
 
@@ -98,9 +99,18 @@ def test_edits_are_set_where_the_anchor_is() -> None:
 ])
 def test_an_anchor_that_does_not_fit_is_named(kw: dict[str, str], says: str) -> None:
     with pytest.raises(tables.TableError, match=says):
-        edit.apply(SOURCE, [one_edit(**kw, before="x")])
+        edits.apply(SOURCE, [one_edit(**kw, before="x")])
 
 
 def test_two_edits_of_the_same_text_are_refused() -> None:
     with pytest.raises(tables.TableError, match="replaces text that t.yaml:7 replaces too"):
-        edit.apply(SOURCE, [one_edit(anchor="x = 1", replace="x = 2"), one_edit(anchor="int x = 1;", replace="")])
+        edits.apply(SOURCE, [one_edit(anchor="x = 1", replace="x = 2"), one_edit(anchor="int x = 1;", replace="")])
+
+
+def test_a_guard_is_set_last_before_its_line() -> None:
+    source = "void a(void)\n{\n\tb();\n}\n"
+    guard = one_edit(anchor="b();", before="if (!PV_BROKEN(one))")
+    other = one_edit(anchor="b();", before="if (PV_BROKEN(two))\n\treturn;")
+    for each in ([guard, other], [other, guard]):
+        lines = edits.apply(source, each).splitlines()
+        assert lines[lines.index("\tb();") - 1] == "if (!PV_BROKEN(one))"

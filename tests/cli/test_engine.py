@@ -2,6 +2,8 @@
 """The engine with cases of which each ends in its own way (tests/engine/tables.c)."""
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 import signal
@@ -139,3 +141,23 @@ def test_nobody_listens() -> None:
         start = time.monotonic()
         assert agent.wait(20) == 3
     assert time.monotonic() - start < 10
+
+
+def test_the_modules_of_the_kernel_are_told() -> None:
+    event = next(e for e in run("--filter", "test/other/*") if e["event"] == "modules")
+    table = Path("/proc/modules")  # a kernel without modules has none
+    names = [line.split()[0] for line in table.read_text().splitlines()] if table.exists() else []
+    assert [m["name"] for m in event["modules"]] == names
+    for module in event["modules"]:
+        note = Path("/sys/module") / module["name"] / "notes/.note.gnu.build-id"
+        assert module.get("build_id", "") == (note.read_bytes()[16:].hex() if note.exists() else "")
+
+
+def test_kallsyms_come_packed_and_whole_behind_the_last_case() -> None:
+    stream = run("--kallsyms=1", "--filter", "test/other/*")
+    pieces = [e for e in stream if e["event"] == "kallsyms"]
+    assert stream[-1]["event"] == "run_end" and stream[-2] is pieces[-1]
+    assert [piece["end"] for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+    assert pieces[0]["build_id"] == stream[0]["kernel"]["build_id"]
+    own = [line for line in Path("/proc/kallsyms").read_text().splitlines() if "[" not in line]
+    assert gzip.decompress(b"".join(base64.b64decode(p["base64"]) for p in pieces)).decode().splitlines() == own

@@ -34,7 +34,7 @@ def test_stream_is_complete_and_every_verdict_has_evidence(tmp_path: Path) -> No
     assert [e["event"] for e in seen[:2]] == ["run_begin", "plan"]
     assert seen[-1]["event"] == "run_end" and seen[-1]["complete"]
     ended = verdicts(stream)
-    assert len(ended) == seen[1]["count"] > 20
+    assert len(ended) == next(e["count"] for e in seen if e["event"] == "plan") > 20
     judged = {e["case"] for e in seen if e["event"] == "evidence" and "ok" in e}
     assert all(case in judged for (case, _), v in ended.items() if v == "pass")
 
@@ -55,6 +55,15 @@ def test_repeat_shuffle_is_the_same_order_for_the_same_seed(tmp_path: Path) -> N
         orders.append([(e["case"], e["rep"]) for e in events(stream) if e["event"] == "case_begin"])
     assert orders[0] == orders[1] != orders[2]
     assert sorted(orders[0]) == sorted(orders[2])
+
+
+def test_the_standard_set_has_each_promise_once_and_the_quick_ones() -> None:
+    def ids(*args: str) -> set[str]:
+        return set(pmuvet("run", "--list", *args).stdout.split())
+
+    every, standard, quick = ids(), ids("--standard"), ids("--quick")
+    assert quick < standard < every
+    assert {i.partition(":")[0] for i in standard} == {i.partition(":")[0] for i in every}
 
 
 def test_list_shows_what_would_run() -> None:
@@ -136,7 +145,7 @@ def test_sigkill_at_random_moments_and_resume(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr
     seen = events(stream)
     ends = [(e["case"], e["rep"]) for e in seen if e["event"] == "case_end"]
-    assert len(ends) == len(set(ends)) == seen[1]["count"]
+    assert len(ends) == len(set(ends)) == next(e["count"] for e in seen if e["event"] == "plan")
     assert seen[-1]["event"] == "run_end" and seen[-1]["complete"]
 
 

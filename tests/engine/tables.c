@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cases/pv.h"
+#include "tests/engine/deaths.h"
 
 #define FORKS 200
 #define KNOB  "/proc/sys/kernel/perf_event_max_stack"
@@ -152,7 +153,7 @@ static void panic(struct pv_test *t)
 
 void (*const pv_bodies[])(struct pv_test *t) = {
 	empty, bare_fork, fail,  nothing_checked, skip, fail_then_skip, child_fails, crash,
-	hang,  dead,      splat, harmless_log,    knob, knob_hang,      panic,
+	hang,  dead,      splat, harmless_log,    knob, knob_hang,      panic,       die,
 };
 
 static const struct pv_event_desc events[] = {
@@ -230,6 +231,27 @@ const struct pv_case pv_cases[] = {
 	ROW("test/other/fails", 2),
 	ROW("test/guest/panic", 14),
 	ROW("test/guest/after", 0),
+	/* One for each way to die, and one behind it. */
+	ROW("test/die/panic", 15),
+	ROW("test/die/after-panic", 0),
+	ROW("test/die/panic-nmi", 15),
+	ROW("test/die/after-panic-nmi", 0),
+	ROW("test/die/oops", 15),
+	ROW("test/die/after-oops", 0),
+	ROW("test/die/oops-irq", 15),
+	ROW("test/die/after-oops-irq", 0),
+	ROW("test/die/reset", 15),
+	ROW("test/die/after-reset", 0),
+	ROW("test/die/irqs-off-spin", 15),
+	ROW("test/die/after-irqs-off-spin", 0),
+	ROW("test/die/soft-hang", 15),
+	ROW("test/die/after-soft-hang", 0),
+	ROW("test/die/corrupt-tables", 15),
+	ROW("test/die/after-corrupt-tables", 0),
+	ROW("test/die/power-off", 15),
+	ROW("test/die/after-power-off", 0),
+	ROW("test/die/user-spin", 15),
+	ROW("test/die/after-user-spin", 0),
 	{.id = "absent/end/pass",
 	 .about = "",
 	 .needs = "",

@@ -68,7 +68,7 @@ def inits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def boot(inits: dict[str, Path]) -> Callable[..., Result]:
     def start(platform: str, *modes: str, options: tuple[str, ...] = ()) -> Result:
         done = subprocess.run(command(platform, inits[platform], modes, *options), cwd=ROOT,
-                              env=environment(), capture_output=True, timeout=300,
+                              env=environment(), capture_output=True, timeout=900,
                               stdin=subprocess.DEVNULL)
         events = [json.loads(line) for line in done.stdout.splitlines()]
         return Result(done.returncode, events, done.stderr.decode())

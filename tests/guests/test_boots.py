@@ -77,7 +77,7 @@ def test_a_kernel_without_the_port_speaks_on_the_console(boot: Boot) -> None:
 
 @pytest.mark.parametrize("mode,reason", [
     ("die-early", "twice: guest panicked: Kernel panic"),
-    ("never-hello", "twice: no hello from the agent 12 s"),
+    ("never-hello", "twice: user-spin: no hello from the agent 12 s"),
 ])
 def test_a_guest_that_never_reaches_init_is_tried_twice(mode: str, reason: str, boot: Boot) -> None:
     result = boot("arm64", mode, "+a", options=("--boot-timeout", "12"))

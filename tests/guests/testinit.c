@@ -2,10 +2,13 @@
 /*
  * An /init that speaks the guest transport and misbehaves as /agent.args says: one
  * case per word, test/<word>. The host side is tested against this, not against luck.
+ * provoke.py puts pv_provoke.ko behind this program: the words die:NAME load it.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +17,8 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int port = -1;
@@ -117,11 +122,102 @@ static void open_port(void)
 		port = open("/dev/console", O_WRONLY | O_NOCTTY);
 }
 
+static void heartbeat(void)
+{
+	struct timespec now;
+	char line[80];
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(line, sizeof(line), "{\"event\":\"heartbeat\",\"t\":%lld.%03ld}",
+		 (long long)now.tv_sec, now.tv_nsec / 1000000);
+	frame(line, 0);
+}
+
+/* Loads the module at this program's end with its parameter; 0 or an errno. */
+static int provoke(const char *name)
+{
+	struct {
+		uint64_t size;
+		char magic[8];
+	} tail;
+	int fd = open("/proc/self/exe", O_RDONLY);
+	char *ko = NULL, what[100];
+	off_t end = lseek(fd, -(off_t)sizeof(tail), SEEK_END);
+
+	if (read(fd, &tail, sizeof(tail)) != sizeof(tail) || memcmp(tail.magic, "pvmodule", 8))
+		return ENOENT;
+	ko = malloc(tail.size);
+	if (!ko || pread(fd, ko, tail.size, end - tail.size) != (ssize_t)tail.size)
+		return EIO;
+	close(fd);
+	snprintf(what, sizeof(what), "what=%s", name);
+	return syscall(SYS_init_module, ko, tail.size, what) ? errno : 0;
+}
+
+/* Dies in a child, while this process goes on beating as an agent does. */
+static void die(const char *name, const char *id)
+{
+	int status, error;
+	char text[200];
+	pid_t child = fork();
+
+	if (!child)
+		_exit(provoke(name));
+	while (waitpid(child, &status, WNOHANG) == 0) {
+		heartbeat();
+		usleep(200000);
+	}
+	error = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+	/* The module refuses to stay. */
+	if (WIFSIGNALED(status))
+		snprintf(text, sizeof(text), ",\"text\":\"%s: signal %d\"", name, WTERMSIG(status));
+	else if (error == ECANCELED)
+		snprintf(text, sizeof(text), ",\"text\":\"%s: survived\"", name);
+	else
+		snprintf(text, sizeof(text), ",\"text\":\"%s: %s\"", name, strerror(error));
+	event("message", id, text);
+}
+
+/* Touches memory until the kernel takes a victim, which is this child. */
+static void eat(void)
+{
+	pid_t child = fork();
+
+	if (!child)
+		for (;;) {
+			char *more = malloc(1 << 20);
+
+			if (more)
+				memset(more, 1, 1 << 20);
+		}
+	waitpid(child, NULL, 0);
+}
+
 static void misbehave(const char *word, const char *id)
 {
+	static bool armed[2];
 	char big[1500];
 
-	if (!strcmp(word, "panic"))
+	if (!strncmp(word, "die:", 4))
+		die(word + 4, id);
+	if (!strncmp(word, "sysrq:", 6))
+		spill("/proc/sysrq-trigger", word + 6);
+	if (!strncmp(word, "wait:", 5))
+		for (int i = 0; i < atoi(word + 5) * 5; i++, usleep(200000))
+			heartbeat();
+	if (!strcmp(word, "kmemleak"))
+		spill("/sys/kernel/debug/kmemleak", "scan");
+	if (!strcmp(word, "exit"))
+		_exit(0);
+	if (!strcmp(word, "eat"))
+		eat();
+
+	if (!strncmp(word, "panic", 5))
+		spill("/proc/sysrq-trigger", "c");
+	/* "trap" panics behind "arm", "trap2" only behind "arm" and "arm2". */
+	if (!strcmp(word, "arm") || !strcmp(word, "arm2"))
+		armed[!!word[3]] = true;
+	if (!strncmp(word, "trap", 4) && armed[0] && (armed[1] || !word[4]))
 		spill("/proc/sysrq-trigger", "c");
 	if (!strcmp(word, "spin"))
 		for (;;)
@@ -149,21 +245,49 @@ static void misbehave(const char *word, const char *id)
 	}
 }
 
+/* The words to run: those of /agent.only in its order, else the arguments without what is in
+ * /agent.skip. */
+static void run(char *args, const char *skip, char *only)
+{
+	char *save, *word, id[256], line[300];
+
+	for (word = strtok_r(*only ? only : args, "\n", &save); word;
+	     word = strtok_r(NULL, "\n", &save)) {
+		if (*only) {
+			word += strlen("test/") - 1;
+			word[strcspn(word, "\t")] = 0;
+		} else if (word[0] != '+') {
+			continue;
+		}
+		snprintf(id, sizeof(id), "test/%s", word + 1);
+		snprintf(line, sizeof(line), "%s\t0\n", id);
+		if (!*only && strstr(skip, line))
+			continue;
+		event("case_begin", id, "");
+		misbehave(word + 1, id);
+		event("evidence", id,
+		      ",\"name\":\"n\",\"op\":\"==\",\"observed\":1,\"expected\":1,\"ok\":true");
+		event("case_end", id, ",\"verdict\":\"pass\",\"seconds\":0.5");
+	}
+}
+
 int main(void)
 {
-	static char args[4096], skip[65536];
-	char *save, *word, id[256], line[300];
+	static char args[4096], skip[65536], only[65536];
+	char line[300];
 	struct dirent **list;
 	int n = 0, total = 0;
 
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("sysfs", "/sys", "sysfs", 0, NULL);
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	n = scandir("/modules", &list, NULL, alphasort);
 	for (int i = 0; i < n; i++)
 		load(list[i]);
 	slurp("/agent.args", args, sizeof(args));
 	slurp("/agent.skip", skip, sizeof(skip));
+	slurp("/agent.only", only, sizeof(only));
 	if (strstr(args, "never-hello"))
 		for (;;)
 			;
@@ -177,19 +301,7 @@ int main(void)
 	      0);
 	snprintf(line, sizeof(line), "{\"event\":\"plan\",\"count\":%d}", total);
 	frame(line, 0);
-	for (word = strtok_r(args, "\n", &save); word; word = strtok_r(NULL, "\n", &save)) {
-		if (word[0] != '+')
-			continue;
-		snprintf(id, sizeof(id), "test/%s", word + 1);
-		snprintf(line, sizeof(line), "%s\t0\n", id);
-		if (strstr(skip, line))
-			continue;
-		event("case_begin", id, "");
-		misbehave(word + 1, id);
-		event("evidence", id,
-		      ",\"name\":\"n\",\"op\":\"==\",\"observed\":1,\"expected\":1,\"ok\":true");
-		event("case_end", id, ",\"verdict\":\"pass\",\"seconds\":0.5");
-	}
+	run(args, skip, only);
 	if (!strstr(args, "no-end"))
 		frame("{\"event\":\"run_end\",\"verdicts\":{},\"complete\":true}", 0);
 	sync();

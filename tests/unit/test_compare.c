@@ -100,6 +100,19 @@ static void end(int side)
 	fputs("{\"event\":\"run_end\",\"verdicts\":{},\"complete\":true}\n", file[side]);
 }
 
+/* A case that crashes with these titles; NULL: without. */
+static void crash(int side, int rep, const char *title, const char *alt)
+{
+	case_begin(side, "f/c/n", rep);
+	fprintf(file[side],
+		"{\"event\":\"case_end\",\"case\":\"f/c/n\",\"rep\":%d,\"verdict\":\"crash\"", rep);
+	if (title)
+		fprintf(file[side], ",\"title\":\"%s\"", title);
+	if (alt)
+		fprintf(file[side], ",\"alt\":[%s]", alt);
+	fputs(",\"reason\":\"it died\"}\n", file[side]);
+}
+
 static void compare_open(void)
 {
 	char error[1024];
@@ -135,23 +148,40 @@ static void verdicts_have_their_class(void **state)
 		enum pv_class class;
 		bool regression;
 	} table[] = {
-		{"pass", "pass", PV_C_SAME, false},      {"pass", "xpass", PV_C_SAME, false},
-		{"pass", "fail", PV_C_REGRESSED, true},  {"xpass", "fail", PV_C_REGRESSED, true},
-		{"pass", "xfail", PV_C_REGRESSED, true}, {"xpass", "xfail", PV_C_REGRESSED, true},
-		{"xfail", "fail", PV_C_REGRESSED, true}, {"pass", "crash", PV_C_CRASH, true},
-		{"pass", "hang", PV_C_CRASH, true},      {"fail", "crash", PV_C_CRASH, true},
-		{"skip", "crash", PV_C_CRASH, true},     {NULL, "hang", PV_C_CRASH, true},
-		{"crash", "hang", PV_C_STILL, false},    {"pass", "skip", PV_C_LOST, true},
-		{"pass", "miss", PV_C_LOST, true},       {"pass", "error", PV_C_LOST, true},
-		{"xfail", "skip", PV_C_LOST, true},      {"fail", "skip", PV_C_LOST, true},
-		{NULL, "fail", PV_C_NEW_FAIL, true},     {"skip", "fail", PV_C_NEW_FAIL, true},
-		{"fail", "pass", PV_C_FIXED, false},     {"crash", "pass", PV_C_FIXED, false},
-		{"xfail", "pass", PV_C_FIXED, false},    {"xfail", "xpass", PV_C_FIXED, false},
-		{NULL, "pass", PV_C_NEW, false},         {"skip", "pass", PV_C_NEW, false},
-		{"error", "xfail", PV_C_NEW, false},     {"pass", NULL, PV_C_GONE, false},
-		{"skip", NULL, PV_C_GONE, false},        {"fail", "fail", PV_C_STILL, false},
-		{"fail", "xfail", PV_C_STILL, false},    {"xfail", "xfail", PV_C_STILL, false},
-		{"skip", "skip", PV_C_SAME, false},      {NULL, "skip", PV_C_SAME, false},
+		{"pass", "pass", PV_C_SAME, false},
+		{"pass", "xpass", PV_C_SAME, false},
+		{"pass", "fail", PV_C_REGRESSED, true},
+		{"xpass", "fail", PV_C_REGRESSED, true},
+		{"pass", "xfail", PV_C_REGRESSED, true},
+		{"xpass", "xfail", PV_C_REGRESSED, true},
+		{"xfail", "fail", PV_C_REGRESSED, true},
+		{"pass", "crash", PV_C_CRASH, true},
+		{"pass", "hang", PV_C_CRASH, true},
+		{"fail", "crash", PV_C_CRASH, true},
+		{"skip", "crash", PV_C_CRASH, true},
+		{NULL, "hang", PV_C_CRASH, true},
+		{"crash", "hang", PV_C_KNOWN_CRASH, false},
+		{"pass", "skip", PV_C_LOST, true},
+		{"pass", "miss", PV_C_LOST, true},
+		{"pass", "error", PV_C_LOST, true},
+		{"xfail", "skip", PV_C_LOST, true},
+		{"fail", "skip", PV_C_LOST, true},
+		{NULL, "fail", PV_C_NEW_FAIL, true},
+		{"skip", "fail", PV_C_NEW_FAIL, true},
+		{"fail", "pass", PV_C_FIXED, false},
+		{"crash", "pass", PV_C_FIXED, false},
+		{"xfail", "pass", PV_C_FIXED, false},
+		{"xfail", "xpass", PV_C_FIXED, false},
+		{NULL, "pass", PV_C_NEW, false},
+		{"skip", "pass", PV_C_NEW, false},
+		{"error", "xfail", PV_C_NEW, false},
+		{"pass", NULL, PV_C_GONE, false},
+		{"skip", NULL, PV_C_GONE, false},
+		{"fail", "fail", PV_C_STILL, false},
+		{"fail", "xfail", PV_C_STILL, false},
+		{"xfail", "xfail", PV_C_STILL, false},
+		{"skip", "skip", PV_C_SAME, false},
+		{NULL, "skip", PV_C_SAME, false},
 		{"skip", "error", PV_C_CHANGED, false},
 	};
 
@@ -174,6 +204,54 @@ static void repetitions(int side, const char *verdicts[3])
 		case_begin(side, "f/c/n", rep);
 		case_end(side, "f/c/n", rep, verdicts[rep], "");
 	}
+}
+
+static void a_crash_is_known_by_its_titles(void **state)
+{
+	static const struct {
+		const char *title_a, *alt_a, *title_b, *alt_b;
+		bool known;
+	} table[] = {
+		{"one", NULL, "one", NULL, true},
+		{"one", NULL, "two", NULL, false},
+		{"one", "\"three\",\"two\"", "two", NULL, true},
+		{"one", NULL, "two", "\"one\"", true},
+		{"one", "\"x\",\"y\"", "two", "\"z\",\"y\"", true},
+		{"one", "\"twofold\"", "two", "\"on\"", false},
+		{NULL, NULL, "two", NULL, true},
+		{"one", NULL, NULL, NULL, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		begin();
+		crash(A, 0, table[i].title_a, table[i].alt_a);
+		crash(B, 0, table[i].title_b, table[i].alt_b);
+		compare();
+		is_class(table[i].known ? PV_C_KNOWN_CRASH : PV_C_CRASH, !table[i].known);
+		assert_int_equal(c->change[0].other_crash, !table[i].known);
+	}
+	/* Where a hang is caught is chance. */
+	for (int same = 0; same < 2; same++) {
+		begin();
+		for (int side = A; side <= B; side++) {
+			case_begin(side, "f/c/n", 0);
+			fprintf(file[side],
+				"{\"event\":\"case_end\",\"case\":\"f/c/n\",\"rep\":0,\"verdict\":\"hang\","
+				"\"death\":\"%s\",\"title\":\"in %s\"}\n",
+				side == A || same ? "soft-hang" : "hard-hang", side ? "x" : "y");
+		}
+		compare();
+		is_class(same ? PV_C_KNOWN_CRASH : PV_C_CRASH, !same);
+	}
+	/* One repetition of another bug among known ones. */
+	begin();
+	for (int rep = 0; rep < 3; rep++) {
+		crash(A, rep, "one", NULL);
+		crash(B, rep, rep == 1 ? "two" : "one", NULL);
+	}
+	compare();
+	is_class(PV_C_CRASH, true);
 }
 
 static void flaky_is_a_regression_when_it_never_failed_before(void **state)
@@ -432,6 +510,49 @@ static void the_report_is_one_screen(void **state)
 	free(text);
 }
 
+static void again(int side, const char *keys)
+{
+	fprintf(file[side],
+		"{\"event\":\"again\",\"case\":\"f/c/n\",\"rep\":0,\"title\":\"one\",%s}\n", keys);
+}
+
+static void the_report_says_what_a_crash_needs(void **state)
+{
+	static const struct {
+		const char *keys, *text;
+	} table[] = {
+		{"\"alone\":true,\"reproduced\":true,\"prefix\":[],\"boots\":1",
+		 "      crashes alone, in a fresh boot\n"},
+		{"\"alone\":false,\"reproduced\":true,\"prefix\":[\"f/c/a\"],\"boots\":5",
+		 "      crashes not alone, but behind 1 other case: f/c/a\n"},
+		{"\"alone\":false,\"reproduced\":true,\"prefix\":[\"f/c/a\",\"f/c/b\"],\"boots\":5",
+		 "      crashes not alone, but behind 2 other cases: f/c/a, ...\n"},
+		{"\"alone\":false,\"reproduced\":false,\"reason\":\"never again\",\"boots\":5",
+		 "      did not crash alone; never again\n"},
+	};
+	char *text;
+	int status;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		begin();
+		verdict(A, "f/c/n", "pass");
+		crash(B, 0, "one", NULL);
+		again(B, table[i].keys);
+		compare();
+		text = report(false, &status);
+		assert_non_null(strstr(text, table[i].text));
+		free(text);
+	}
+	begin();
+	crash(A, 0, "one", NULL);
+	crash(B, 0, "two", NULL);
+	compare();
+	text = report(false, &status);
+	assert_non_null(strstr(text, "other crash: two; was: one"));
+	free(text);
+}
+
 static void the_report_names_case_and_numbers(void **state)
 {
 	char *text;
@@ -529,6 +650,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts_have_their_class),
+		cmocka_unit_test(a_crash_is_known_by_its_titles),
+		cmocka_unit_test(the_report_says_what_a_crash_needs),
 		cmocka_unit_test(flaky_is_a_regression_when_it_never_failed_before),
 		cmocka_unit_test(every_number_counts_on_a_deterministic_platform),
 		cmocka_unit_test(noise_is_no_change_elsewhere),

@@ -13,7 +13,10 @@
 #include "results/run.h"
 
 #define BEGIN "{\"event\":\"run_begin\",\"schema\":1,\"platform\":\"host\"}\n"
-#define CASE  "{\"event\":\"case_begin\",\"case\":\"a/b/c\",\"rep\":0}\n"
+#define AGAIN                                                                                      \
+	"{\"event\":\"again\",\"case\":\"a/b/c\",\"rep\":0,\"title\":\"t\",\"alone\":false,"       \
+	"\"reproduced\":true,\"prefix\":[\"x/y/z\",\"x/y/w\"],\"boots\":7}\n"
+#define CASE "{\"event\":\"case_begin\",\"case\":\"a/b/c\",\"rep\":0}\n"
 #define COUNT                                                                                      \
 	"{\"event\":\"evidence\",\"case\":\"a/b/c\",\"rep\":0,\"name\":\"count\",\"op\":\"==\","   \
 	"\"observed\":7,\"expected\":7,\"ok\":true,\"at\":\"x.c:1\"}\n"
@@ -254,6 +257,29 @@ static void order_is_judged(void **state)
 	refused_text(BEGIN CASE END COUNT, 4, "not running");
 	refused_text(BEGIN STOP STOP, 3, "second run_end");
 	refused_text(BEGIN STOP CASE, 3, "after run_end");
+	refused_text(BEGIN AGAIN, 2, "which has no verdict");
+	refused_text(BEGIN CASE AGAIN, 3, "which has no verdict");
+}
+
+static void what_retrying_showed_belongs_to_its_case(void **state)
+{
+	const struct pv_again *again;
+
+	(void)state;
+	assert_int_equal(load(BEGIN CASE END AGAIN STOP), 0);
+	again = pv_run_find(run, "a/b/c")->again;
+	assert_non_null(again);
+	assert_false(again->alone);
+	assert_true(again->reproduced);
+	assert_int_equal(again->nr_prefix, 2);
+	assert_string_equal(again->prefix, "x/y/z\nx/y/w");
+	assert_int_equal(again->boots, 7);
+	assert_null(again->reason);
+	refused_line("{\"event\":\"again\",\"case\":\"a\",\"rep\":0,\"alone\":true}",
+		     "'reproduced' is missing");
+	refused_line(
+		"{\"event\":\"again\",\"case\":\"a\",\"rep\":0,\"alone\":1,\"reproduced\":true}",
+		"must be true or false");
 }
 
 static void lines_are_judged(void **state)
@@ -388,9 +414,36 @@ static void a_bad_line_does_not_spoil_the_next(void **state)
 	pv_stream_free(s);
 }
 
+static void modules_that_ran(void **state)
+{
+	static const char good[] =
+		"{\"event\":\"modules\",\"modules\":[{\"name\":\"a\",\"build_id\":\"0123\","
+		"\"base\":\"0xffff800000c12000\",\"size\":4096,\"odd\":[{\"name\":\"no\"}]},{},\"x\","
+		"{\"name\":\"b\",\"base\":0}]}";
+	static const char bad[] =
+		"{\"event\":\"modules\",\"modules\":[{\"name\":\"a\",\"base\":\"high\"}]}";
+	struct pv_stream *s = pv_stream_new("x");
+	const struct pv_stream_event *e;
+
+	(void)state;
+	assert_int_equal(pv_stream_line(s, good, strlen(good), &e), 0);
+	assert_int_equal(e->type, PV_E_MODULES);
+	assert_int_equal(e->nr_modules, 3);
+	assert_string_equal(e->module[0].name, "a");
+	assert_string_equal(e->module[0].build_id, "0123");
+	assert_true(e->module[0].base == 0xffff800000c12000 && e->module[0].size == 4096);
+	assert_null(e->module[1].name);
+	assert_string_equal(e->module[2].name, "b");
+	assert_null(e->module[2].build_id);
+	assert_int_equal(pv_stream_line(s, bad, strlen(bad), &e), -EINVAL);
+	assert_non_null(strstr(pv_stream_error(s), "'base' must be an integer"));
+	pv_stream_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(modules_that_ran),
 		cmocka_unit_test(a_whole_run),
 		cmocka_unit_test(facts_of_the_run),
 		cmocka_unit_test(a_stream_that_stops_in_a_case_is_a_crash),
@@ -403,6 +456,7 @@ int main(void)
 		cmocka_unit_test(unknown_events_and_keys_are_skipped),
 		cmocka_unit_test(texts_are_safe_for_a_terminal),
 		cmocka_unit_test(order_is_judged),
+		cmocka_unit_test(what_retrying_showed_belongs_to_its_case),
 		cmocka_unit_test(lines_are_judged),
 		cmocka_unit_test(evidence_is_judged),
 		cmocka_unit_test(a_foreign_version_is_refused),

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The `model` part of a descriptor: checked, and written as the table of QEMU's PMU model (vm-images/qemu-pmu/pv_shapes.h)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable
+
+MAX_MSRS = 32
+WORD = (1 << 64) - 1
+BASES = {"instructions": "PV_BASE_INSNS", "time": "PV_BASE_TIME", "branches": "PV_BASE_BRANCHES"}
+# enum pv_branch of vm-images/qemu-pmu/pv_env.h
+KINDS = ("taken", "not-taken", "call", "call-ind", "ret", "jmp-ind", "jmp", "far")
+HEAD = ("/* SPDX-License-Identifier: GPL-2.0-only */\n/* Made by pmu/compile.py; do not edit. */\n"
+        '#include "pv_shapes.h"\n\n')
+
+Wrong = Callable[[list[str | int], str], None]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A PMU that the model can be: what the descriptor says of the registers."""
+
+    name: str
+    vendor: str
+    counters: dict[str, Any]
+    model: dict[str, Any]
+
+    @property
+    def complete(self) -> bool:
+        """A parent of several CPUs has no identity of its own."""
+        return "cpu" in self.model
+
+    @property
+    def signature(self) -> int:
+        cpu = self.model["cpu"]
+        family, model = cpu["family"], cpu["model"]
+        base = min(family, 15)
+        return ((family - base) << 20 | (model >> 4) << 16 | base << 8 | (model & 15) << 4
+                | cpu["stepping"])
+
+
+def check(data: dict[str, Any], wrong: Wrong) -> None:
+    """What a schema cannot say; `data` is the flattened descriptor."""
+    model = data["model"]
+    if "vendor" not in data:
+        wrong(["model"], "needs the descriptor's `vendor`")
+    if "counters" not in data:
+        wrong(["model"], "needs the descriptor's `counters`")
+        return
+    if "cpu" in model and len(model.get("fixed", [])) != data["counters"].get("fixed", 0):
+        wrong(["model", "fixed"], "must name as many events as counters.fixed has counters")
+    for i, name in enumerate(model.get("fixed", [])):
+        if name not in model["counts"]:
+            wrong(["model", "fixed", i], f"no such name in model.counts: '{name}'")
+    if model["select"]["event"] & ~model["select"]["valid"]:
+        wrong(["model", "select", "event"], "has bits that are not valid")
+    seen: dict[int, str] = {}
+    for name, source in model["counts"].items():
+        path: list[str | int] = ["model", "counts", name]
+        if (source["of"] == "branches") != ("kinds" in source):
+            wrong(path, "`kinds` goes with `of: branches`, and there only")
+        if source.get("select", 0) & ~model["select"]["event"]:
+            wrong(path + ["select"], "has bits outside of model.select.event")
+        if "select" in source and seen.setdefault(source["select"], name) != name:
+            wrong(path + ["select"], f"is also that of {seen[source['select']]}")
+    if len(model.get("msrs", {})) > MAX_MSRS:
+        wrong(["model", "msrs"], f"at most {MAX_MSRS}")
+
+
+def _source(source: dict[str, Any]) -> str:
+    kinds = sum(1 << KINDS.index(kind) for kind in source.get("kinds", ()))
+    return (f"{{{BASES[source['of']]}, 0x{kinds:x}, {source.get('num', 1)}, "
+            f"{source.get('den', 1)}}}")
+
+
+def _tables(shape: Shape, ident: str) -> str:
+    model, out = shape.model, ""
+    if model.get("fixed"):
+        out += f"static const struct pv_source fixed_{ident}[] = {{\n" + "".join(
+            f"\t{_source(model['counts'][name])}, /* {name} */\n" for name in model["fixed"]
+        ) + "};\n\n"
+    out += f"static const struct pv_event events_{ident}[] = {{\n" + "".join(
+        f"\t{{0x{source['select']:x}, {_source(source)}}}, /* {name} */\n"
+        for name, source in model["counts"].items() if "select" in source) + "};\n\n"
+    if model.get("msrs"):
+        out += f"static const struct pv_msr msrs_{ident}[] = {{\n" + "".join(
+            f"\t{{0x{m['address']:x}, 0x{m.get('reset', 0):x}ull, "
+            f"0x{WORD & ~m.get('valid', WORD):x}ull, {str(m.get('read-only', False)).lower()}}}, "
+            f"/* {name} */\n" for name, m in model["msrs"].items()) + "};\n\n"
+    return out
+
+
+def _row(shape: Shape, ident: str) -> str:
+    model, counters = shape.model, shape.counters
+    items = [f'.name = "{shape.name}"', f".amd = {str(shape.vendor == 'AuthenticAMD').lower()}",
+             f".signature = 0x{shape.signature:x}", f".perfmon = {model['perfmon']}",
+             f".counters = {counters['programmable']}", f".fixed = {counters.get('fixed', 0)}",
+             f".width = {counters['width']}",
+             f".capabilities = 0x{model.get('capabilities', 0):x}ull",
+             f".select_reserved = 0x{WORD & ~model['select']['valid']:x}ull",
+             f".select_mask = 0x{model['select']['event']:x}ull",
+             f".debugctl_valid = 0x{model['debugctl']:x}ull",
+             f".arch_events = {model.get('arch-events', 0)}",
+             f".lbr_depth = {model.get('lbr', {}).get('depth', 0)}",
+             f".lbr_arch = {str(model.get('lbr', {}).get('kind') == 'architectural').lower()}",
+             f".metrics = 0x{model.get('metrics', 0):x}ull",
+             f".events = events_{ident}",
+             f".nr_events = sizeof(events_{ident}) / sizeof(events_{ident}[0])"]
+    if model.get("fixed"):
+        items.append(f".fixed_sources = fixed_{ident}")
+    if model.get("msrs"):
+        items += [f".msrs = msrs_{ident}", f".nr_msrs = {len(model['msrs'])}"]
+    return "\t{" + ",\n\t ".join(items) + "},\n"
+
+
+def shapes_c(shapes: list[Shape]) -> str:
+    """Of all shapes that are whole CPUs."""
+    named = [(shape, shape.name.replace("-", "_")) for shape in shapes if shape.complete]
+    return (HEAD + "".join(_tables(shape, ident) for shape, ident in named)
+            + "const struct pv_shape pv_shapes[] = {\n"
+            + "".join(_row(shape, ident) for shape, ident in named) + "};\n"
+            + f"const size_t pv_nr_shapes = {len(named)};\n")

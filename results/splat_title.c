@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A splat's title, its alternatives and its key. */
+#define _GNU_SOURCE
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "results/splat_private.h"
+
+#define FUNC_MAX 96
+#define KNOWN    128
+
+/* System calls are entered through wrappers that differ by architecture and release. */
+static const char *const wrappers[] = {
+	"__do_compat_sys_",
+	"__se_compat_sys_",
+	"__arm64_compat_sys_",
+	"__ia32_compat_sys_",
+	"__x32_compat_sys_",
+	"__do_sys_",
+	"__se_sys_",
+	"__x64_sys_",
+	"__ia32_sys_",
+	"__x32_sys_",
+	"__arm64_sys_",
+	"__riscv_sys_",
+	"__riscv_compat_sys_",
+	"__s390x_sys_",
+	"__s390_sys_",
+	"ksys_",
+	"SYSC_",
+	"SyS_",
+	"compat_SyS_",
+	"C_SYSC_",
+};
+
+/* What compilers and linkers append. */
+static const char *const suffixes[] = {
+	".isra.",     ".constprop.", ".part.",   ".cold", ".llvm.",
+	".lto_priv.", ".cfi_jt",     ".__uniq.", ".warm", "$",
+};
+
+static const char *const prefixes[] = {"__pfx_", "__cfi_", "__pi_"};
+
+void pv_put(char *dst, size_t size, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(dst, size, format, args);
+	va_end(args);
+}
+
+/* ".1234" of link time optimisation. */
+static size_t without_number(const char *func, size_t len)
+{
+	const char *dot = memrchr(func, '.', len), *d;
+
+	if (!dot || dot == func || dot + 1 == func + len)
+		return len;
+	for (d = dot + 1; d < func + len && *d >= '0' && *d <= '9'; d++)
+		;
+	return d == func + len ? (size_t)(dot - func) : len;
+}
+
+size_t pv_func_clean(char *dst, size_t size, const char *func, size_t len)
+{
+	const char *hash = memrchr(func, '#', len), *sys = "";
+
+	if (hash) { /* Xen: file.c#func */
+		len -= hash + 1 - func;
+		func = hash + 1;
+	}
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		size_t n = strlen(prefixes[i]);
+
+		if (len > n && !memcmp(func, prefixes[i], n)) {
+			func += n;
+			len -= n;
+		}
+	}
+	for (size_t i = 0; i < sizeof(wrappers) / sizeof(wrappers[0]); i++) {
+		size_t n = strlen(wrappers[i]);
+
+		if (len > n && !memcmp(func, wrappers[i], n)) {
+			func += n;
+			len -= n;
+			sys = "sys_";
+			break;
+		}
+	}
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		const char *at = memmem(func, len, suffixes[i], strlen(suffixes[i]));
+
+		if (at && at > func)
+			len = at - func;
+	}
+	len = without_number(func, len);
+	if (len >= size)
+		len = size - 1;
+	pv_put(dst, size, "%s%.*s", sys, (int)len, func);
+	return strlen(dst);
+}
+
+/* ---- the function ---- */
+
+static void clean(char name[FUNC_MAX], const char *func)
+{
+	pv_func_clean(name, FUNC_MAX, func, strlen(func));
+}
+
+static bool usable(struct pv_open *o, size_t i, char name[FUNC_MAX], unsigned int skip,
+		   bool guesses)
+{
+	const struct pv_frame *f = &o->frame[i];
+
+	if (!f->func || f->inlined || (f->guess && !guesses) || pv_is_aside(f))
+		return false;
+	if (o->kinds[i] & KNOWN && o->kinds[i] & (skip | PV_SKIP_REPORT))
+		return false;
+	clean(name, f->func);
+	if (!(o->kinds[i] & KNOWN))
+		o->kinds[i] = KNOWN | (f->module ? 0 : pv_kinds_of(o->skips, name));
+	return !(o->kinds[i] & (skip | PV_SKIP_REPORT));
+}
+
+/* The first frame of the main trace from `from` on that a title may name. */
+static bool first_frame(struct pv_open *o, size_t from, unsigned int skip, char name[FUNC_MAX])
+{
+	for (int guesses = 0; guesses < 2; guesses++) {
+		for (size_t i = from; i < o->nr_frames; i++) {
+			if (usable(o, i, name, skip, guesses))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool is_irq(const char *context)
+{
+	return !strcmp(context, "IRQ") || !strcmp(context, "NMI") || !strcmp(context, "HARDIRQ");
+}
+
+/* The watchdog or RCU noticed it itself, in its own tick. */
+static bool self_detected(const char *func)
+{
+	static const char *const names[] = {"rcu_sched_clock_irq", "rcu_check_callbacks",
+					    "watchdog_timer_fn",   "rcu_dump_cpu_stacks",
+					    "rcu_pending",         "rcu_dump_cpu_stacks"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(func, names[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where a stalled CPU really is: a trace that the tick took of itself has that tick on top, and the
+ * interrupted code below it. Without marks (arm64), below the interrupt's entry.
+ */
+static size_t below_tick(const struct pv_open *o)
+{
+	size_t at = 0, entry = 0;
+	bool tick = false;
+
+	if (o->nr_main && o->frame[0].exact)
+		return 0; /* registers of the interrupted place */
+	for (size_t i = 0; i < o->nr_frames; i++) {
+		const struct pv_frame *f = &o->frame[i];
+		char name[FUNC_MAX];
+
+		if (is_irq(f->context))
+			at = i + 1;
+		if (!f->func)
+			continue;
+		clean(name, f->func);
+		tick |= self_detected(name);
+		if (!strncmp(name, "el1", 3) || !strcmp(name, "handle_exception"))
+			entry = entry ? entry : i + 1;
+	}
+	if (!tick)
+		return 0;
+	at = at ? at : entry;
+	return at < o->nr_frames ? at : 0;
+}
+
+static bool skipped(const struct pv_open *o, const char *name)
+{
+	return pv_kinds_of(o->skips, name) & (o->class->skip | PV_SKIP_REPORT);
+}
+
+static bool find_func(struct pv_open *o, char name[FUNC_MAX])
+{
+	const struct pv_splat_class *c = o->class;
+
+	name[0] = 0;
+	if (c->from == PV_FROM_NOTHING)
+		return true;
+	if (c->from == PV_FROM_LOCK && o->lock[0]) {
+		clean(name, o->lock);
+		if (!skipped(o, name))
+			return true;
+	}
+	if (c->from == PV_FROM_LINE && o->func[0]) {
+		clean(name, o->func);
+		if (!skipped(o, name))
+			return true;
+	}
+	if (first_frame(o, c->from == PV_FROM_STUCK ? below_tick(o) : 0, c->skip, name) ||
+	    first_frame(o, 0, 0, name))
+		return true;
+	/* Nothing but helpers: better these than nothing. */
+	name[0] = 0;
+	if (c->from == PV_FROM_LINE && o->func[0])
+		clean(name, o->func);
+	else if (o->nr_frames && o->frame[0].func && !o->frame[0].inlined)
+		clean(name, o->frame[0].func);
+	return name[0];
+}
+
+/* ---- the text ---- */
+
+static void expand(char *dst, size_t size, const struct pv_open *o, const char *func)
+{
+	size_t out = 0;
+
+	for (const char *k = o->kind[0] ? o->kind : o->line; *k && out + 1 < size; k++) {
+		if (k[0] == '%' && k[1] == 'F') {
+			pv_put(dst + out, size - out, "%s%s%s%s", func[0] ? " in " : "", func,
+			       o->func2[0] ? " / " : "", o->func2);
+		} else if (k[0] == '%' && k[1] == 'A') {
+			pv_put(dst + out, size - out, "%s%s", o->access[0] ? " " : "", o->access);
+		} else {
+			dst[out++] = *k;
+			continue;
+		}
+		out += strlen(dst + out);
+		k++;
+	}
+	dst[out] = 0;
+}
+
+static void add_alt(struct pv_open *o, const char *format, const char *what)
+{
+	char text[PV_TITLE_MAX + 1];
+
+	pv_put(text, sizeof(text), format, what);
+	if (o->nr_alt == PV_ALT_TITLES || !strcmp(text, o->title))
+		return;
+	for (size_t i = 0; i < o->nr_alt; i++) {
+		if (!strcmp(o->alt[i], text))
+			return;
+	}
+	strcpy(o->alt[o->nr_alt++], text);
+}
+
+/*
+ * "WARNING at kernel/events/core.c:1234": the same place though a compiler inlines differently. Not
+ * of checks that many call (lib/refcount.c).
+ */
+static void place(struct pv_open *o)
+{
+	static const char *const of[][2] = {
+		{"warning", "WARNING"}, {"kernel-bug", "kernel BUG"}, {"ubsan", "UBSAN"}};
+	char name[FUNC_MAX];
+
+	if (!o->at[0] || strcmp(o->at_class, o->class->name))
+		return;
+	for (size_t i = 0; i < o->nr_frames; i++) {
+		if (o->frame[i].exact && o->frame[i].func && !usable(o, i, name, 0, false))
+			return;
+	}
+	for (size_t i = 0; i < sizeof(of) / sizeof(of[0]); i++) {
+		char text[PV_TITLE_MAX + 1];
+
+		if (strcmp(o->at_class, of[i][0]))
+			continue;
+		pv_put(text, sizeof(text), "%s at %s", of[i][1], o->at);
+		add_alt(o, "%s", text);
+	}
+}
+
+static void alternatives(struct pv_open *o, const char *func)
+{
+	unsigned int flags = o->class->flags;
+	char name[FUNC_MAX], title[PV_TITLE_MAX + 1];
+
+	if (flags & PV_BAD_ACCESS && func[0])
+		add_alt(o, "bad access in %s", func);
+	if (flags & PV_STALL && func[0])
+		add_alt(o, "stall in %s", func);
+	/* The place itself, when the title names who called it. */
+	for (size_t i = 0; i < o->nr_frames && o->class->from != PV_FROM_NOTHING; i++) {
+		if (!o->frame[i].exact || !usable(o, i, name, 0, false))
+			continue;
+		expand(title, sizeof(title), o, name);
+		add_alt(o, "%s", title);
+		break;
+	}
+	if (o->inner[0] && strcmp(o->inner, func)) {
+		expand(title, sizeof(title), o, o->inner);
+		add_alt(o, "%s", title);
+	}
+	place(o);
+}
+
+static void make_key(struct pv_open *o)
+{
+	size_t len = 0, n = 0;
+	char name[FUNC_MAX];
+
+	o->key[0] = 0;
+	for (size_t i = 0; i < o->nr_frames && n < 5 && len < sizeof(o->key); i++) {
+		if (!usable(o, i, name, o->class->skip, false))
+			continue;
+		pv_put(o->key + len, sizeof(o->key) - len, "%s%s", n++ ? "|" : "", name);
+		len += strlen(o->key + len);
+	}
+}
+
+/* A printk timestamp in the title: two lines were mixed. */
+static bool has_timestamp(const char *title)
+{
+	const char *at = strchr(title, '[');
+
+	for (; at; at = strchr(at + 1, '[')) {
+		const char *p = at + 1 + strspn(at + 1, " #0123456789");
+
+		if (p > at + 1 && *p == '.' && strspn(p + 1, "#0123456789"))
+			return true;
+	}
+	return false;
+}
+
+void pv_title_make(struct pv_open *o)
+{
+	char func[FUNC_MAX];
+	bool found;
+
+	memset(o->kinds, 0, o->nr_frames);
+	found = find_func(o, func);
+
+	if (o->func2[0]) { /* KCSAN: in the order of the alphabet, whoever came first */
+		char other[FUNC_MAX];
+
+		clean(other, o->func2);
+		if (strcmp(func, other) > 0) {
+			pv_copy(o->func2, sizeof(o->func2), func, strlen(func));
+			strcpy(func, other);
+		} else {
+			strcpy(o->func2, other);
+		}
+	}
+	expand(o->title, sizeof(o->title), o, func);
+	o->corrupted = o->broken || (!found && !o->nr_frames) || has_timestamp(o->title);
+	o->nr_alt = 0;
+	alternatives(o, func);
+	make_key(o);
+}

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel's own drivers on QEMU's PMU model, where it is built: they come up without complaint, count exactly, and the same twice."""
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import ROOT, environment
+
+sys.path.insert(0, str(ROOT / "vm-images"))
+
+import qemubuild  # noqa: E402
+
+DRIVER = {
+    "intel-skylake": "Skylake events, 32-deep LBR, full-width counters, Intel PMU driver",
+    "intel-icelake": "AnyThread deprecated, Icelake events, 32-deep LBR, full-width counters, Intel PMU driver",
+    "intel-sapphirerapids": "Architectural LBR, Sapphire Rapids events",
+    "amd-zen2": "Fam17h+ core perfctr, AMD PMU driver",
+    "amd-zen4": "Fam17h+ core perfctr, AMD PMU driver",
+}
+COMPLAINTS = re.compile(r"unchecked MSR|WARNING|BUG:|Failed to access perfctr|Broken BIOS|PMU not available|Broken PMU|no PMU driver")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def built() -> None:
+    if "QEMU" not in os.environ and not qemubuild.Qemu().image().exists():
+        pytest.skip("QEMU with the PMU model is not built: ./pmuvet qemu build")
+
+
+@dataclass(frozen=True)
+class Run:
+    verdicts: dict[str, str]
+    evidence: list[dict[str, Any]]
+    console: str
+
+
+def guest(directory: Path, platform: str, *globs: str) -> Run:
+    filters = [word for glob in globs for word in ("--filter", glob)]
+    argv = ["/usr/bin/python3", "-m", "runner.guest", "run", "--platform", platform, "--accel", "tcg", "--append", "loglevel=7",
+            "--boot-timeout", "300", "--silence", "120", "--keep", str(directory), "--", *filters]
+    done = subprocess.run(argv, cwd=ROOT, env=environment(), capture_output=True, timeout=590, stdin=subprocess.DEVNULL, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    seen = [json.loads(line) for line in done.stdout.splitlines()]
+    return Run({e["case"]: e["verdict"] for e in seen if e["event"] == "case_end"},
+               [{k: e[k] for k in e if k != "t"} for e in seen if e["event"] == "evidence"],
+               "".join(path.read_text(errors="replace") for path in sorted(directory.glob("*/console"))))
+
+
+@pytest.mark.parametrize("platform", DRIVER)
+def test_the_driver_comes_up_and_counts_exactly(platform: str, tmp_path: Path) -> None:
+    family = platform.split("-")[0] + "-core"
+    run = guest(tmp_path, platform, "hw/counting/*", "hw/ring/law_counter*", "hw/overflow/*", f"{family}/counting/*")
+    assert set(run.verdicts.values()) == {"pass"} and len(run.verdicts) > 30
+    assert DRIVER[platform] in run.console
+    assert not COMPLAINTS.findall(run.console)
+
+
+@pytest.mark.parametrize("platform", ["intel-skylake", "amd-zen4"])
+def test_two_runs_give_identical_evidence(platform: str, tmp_path: Path) -> None:
+    runs = [guest(tmp_path / name, platform, "hw/counting/*", "hw/ring/*") for name in ("a", "b")]
+    assert len(runs[0].evidence) > 50 and runs[0].evidence == runs[1].evidence

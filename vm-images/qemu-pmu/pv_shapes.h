@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The form of a PMU. pmu/compile.py writes the table out of the descriptors. */
+#ifndef PV_SHAPES_H
+#define PV_SHAPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PV_MAX_MSRS   32
+#define PV_MAX_LBR    32
+#define PV_LBR_DEPTHS 0x0bu /* CPUID 0x1C EAX: 8, 16 and 32 */
+
+enum pv_base {
+	PV_BASE_NOTHING,
+	PV_BASE_INSNS,
+	PV_BASE_TIME, /* nanoseconds of virtual time, not those halted */
+	PV_BASE_BRANCHES,
+};
+
+/* An event counts floor(base * num / den). */
+struct pv_source {
+	enum pv_base base;
+	uint32_t branches; /* set of enum pv_branch */
+	uint32_t num, den;
+};
+
+struct pv_event {
+	uint64_t select; /* event and unit mask at their places in the select register */
+	struct pv_source source;
+};
+
+/* A register that the model only stores. */
+struct pv_msr {
+	uint32_t address;
+	uint64_t reset;
+	uint64_t reserved; /* writing one of these bits: #GP */
+	bool read_only;
+};
+
+struct pv_shape {
+	const char *name;
+	bool amd;
+	uint32_t signature;   /* CPUID 1 EAX */
+	unsigned int perfmon; /* CPUID 0xA EAX version; AMD: 1, with PerfMonV2: 2 */
+	unsigned int counters, fixed, width;
+	uint64_t capabilities;    /* PERF_CAPABILITIES */
+	uint64_t select_reserved; /* Intel: #GP; AMD: read as 0 */
+	uint64_t select_mask;     /* the bits that choose the event */
+	uint64_t debugctl_valid;
+	unsigned int arch_events; /* how many of CPUID 0xA EBX are there */
+	uint64_t metrics;         /* PERF_METRICS */
+	unsigned int lbr_depth;   /* 0: none */
+	bool lbr_arch;
+	const struct pv_source *fixed_sources;
+	const struct pv_event *events;
+	size_t nr_events;
+	const struct pv_msr *msrs;
+	size_t nr_msrs;
+};
+
+extern const struct pv_shape pv_shapes[];
+extern const size_t pv_nr_shapes;
+
+#endif
