@@ -91,7 +91,7 @@ def test_every_platform_of_the_tree_loads() -> None:
 
 
 def test_an_unknown_platform_is_answered_with_what_there_is() -> None:
-    with pytest.raises(platforms.PlatformError, match="unknown platform 'vax'; there are: host, arm64"):
+    with pytest.raises(platforms.PlatformError, match="unknown platform 'vax'; there are: host, .*arm64, .*x86_64"):
         platforms.load("vax")
 
 
