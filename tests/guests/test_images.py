@@ -177,7 +177,7 @@ def chosen(spec: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> kernels.C
 
 @pytest.mark.parametrize("spec,package", [
     ("deb:6.1", "linux-image-6.1.0-10-cloud-amd64"),
-    ("deb:6.1.0-9", "linux-image-6.1.0-9-cloud-amd64"),
+    ("deb:6.1.0-9", "linux-image-6.1.0-9-cloud-amd64"), ("deb:6.1/amd64", "linux-image-6.1.0-10-amd64"),
     ("deb:6.12", "linux-image-6.12.5+deb12-amd64"),
     ("deb:sid", "linux-image-7.2.13+deb14-cloud-amd64"),
 ])
@@ -195,6 +195,7 @@ def test_a_split_image_is_fetched_as_its_parts(cache: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("spec,message", [
     ("deb:5.10", "no such kernel for amd64 now; there is: deb:6.1, deb:6.12, deb:7.2"),
     ("deb:potato", "deb:bookworm-security"), ("deb:", "give a series"), ("deb:6.1/../..", "series"),
+    ("deb:6.1/rt-amd64", "no such kernel for amd64 now"),
     ("/nowhere", "no such kernel"), ("/", "no built x86_64 kernel in this tree"),
 ])
 def test_a_wrong_spec_is_answered_with_what_there_is(spec: str, message: str, cache: Path) -> None:
