@@ -273,7 +273,7 @@ static void on_metric(struct pv_splat_parser *p, const struct pv_splat_match *m,
 	char title[256];
 	struct metric *x = NULL;
 
-	pv_header_title(title, sizeof(title), m);
+	pv_header_title(title, sizeof(title), m->class->title, m);
 	title[PV_TITLE_MAX] = 0;
 	for (size_t i = 0; i < p->nr_metrics && !x; i++) {
 		if (!strcmp(p->metric[i].title, title))
@@ -297,7 +297,7 @@ static struct pv_open *same_line(struct pv_open *o, const struct pv_splat_match 
 {
 	char title[sizeof(o->kind)];
 
-	pv_header_title(title, sizeof(title), m);
+	pv_header_title(title, sizeof(title), m->class->title, m);
 	return strcmp(title, o->kind) ? NULL : o;
 }
 
@@ -359,17 +359,20 @@ static struct pv_open *cause_of(struct pv_splat_parser *p, const struct pv_splat
 	return far < CLOSE_BY ? o : NULL;
 }
 
-static void attach(struct pv_splat_parser *p, struct pv_open *o, const struct pv_line *l)
+static void panic_reason(char *dst, size_t size, const struct pv_line *l)
 {
 	static const char words[] = "Kernel panic - not syncing: ";
 	size_t n = sizeof(words) - 1;
+	bool is = l->len > n && !memcmp(l->text, words, n);
 
+	pv_splat_normalise(dst, size, l->text + (is ? n : 0), l->len - (is ? n : 0));
+}
+
+static void attach(struct pv_splat_parser *p, struct pv_open *o, const struct pv_line *l)
+{
 	reopen(p, o);
 	if (!o->has_panic) {
-		bool is = l->len > n && !memcmp(l->text, words, n);
-
-		pv_splat_normalise(o->panic, sizeof(o->panic), l->text + (is ? n : 0),
-				   l->len - (is ? n : 0));
+		panic_reason(o->panic, sizeof(o->panic), l);
 		o->has_panic = true;
 	}
 	if (o->nr_main > 1) /* else the trace behind it is the only one */
@@ -388,6 +391,8 @@ static bool joins(const struct pv_open *o, const struct pv_splat_match *m)
 		return false;
 	if (pid && o->pid >= 0 && pv_number(pid->at, pid->len) != o->pid)
 		return false; /* another task's */
+	if (flags & PV_DETAIL)
+		return o->class->flags & PV_OUTRANKED && !o->nr_main;
 	if (flags & PV_LATE ||
 	    (o->xen && m->class == o->class)) /* Xen says again what it died of */
 		return true;
@@ -413,6 +418,9 @@ static void on_panic(struct pv_splat_parser *p, const struct pv_splat_match *m,
 	o = open_header(p, m, l);
 	if (m->class->flags & PV_NEVER_TITLE) {
 		strcpy(o->kind, "kernel panic: its cause is not in the log");
+		strcpy(o->other, "kernel panic: ");
+		panic_reason(o->other + 14, sizeof(o->other) - 14, l);
+		o->other[strcspn(o->other, ".%")] = 0;
 		o->broken = true;
 	}
 }

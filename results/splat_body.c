@@ -55,6 +55,9 @@ static enum pv_body on_cpu(struct pv_open *o, const char *p, size_t len)
 		o->section = PV_OTHER_STACK; /* khungtaskd tells of another task */
 		return PV_BODY_YES;
 	}
+	/* Behind the history of a page or an object comes what happened. */
+	if (!o->nr_main && !has(o, PV_REMOTE | PV_OTHER_FIRST))
+		o->section = PV_MAIN;
 	trace_of(o, cpu);
 	if (o->section == PV_OTHER_STACK && has(o, PV_REMOTE))
 		return PV_BODY_YES;
@@ -124,6 +127,15 @@ static enum pv_body on_write(struct pv_open *o, const char *p, size_t len)
 
 /* ---- instruction pointers ---- */
 
+/* x86 before 4.15 says it twice: "IP: ..", then "RIP: ..". */
+static bool said_already(const struct pv_open *o, const struct pv_frame *f)
+{
+	const struct pv_frame *last = o->nr_main ? &o->frame[o->nr_main - 1] : NULL;
+
+	return last && last->exact && f->exact && last->func && f->func &&
+	       !strcmp(last->func, f->func) && last->offset == f->offset && o->nr_regs;
+}
+
 static enum pv_body exact(struct pv_open *o, const char *reg, const char *p, size_t len)
 {
 	struct pv_frame f;
@@ -131,7 +143,8 @@ static enum pv_body exact(struct pv_open *o, const char *reg, const char *p, siz
 	begin_body(o);
 	if (o->phase != PV_PHASE_END && pv_frame_parse(o, p, len, &f) && (f.func || f.address)) {
 		f.exact = !f.inlined;
-		pv_frame_add(o, &f);
+		if (!said_already(o, &f))
+			pv_frame_add(o, &f);
 	}
 	pv_register_keep(o, reg, strlen(reg), p, len);
 	return PV_BODY_YES;
@@ -310,6 +323,18 @@ static enum pv_body on_where(struct pv_open *o, const char *p, size_t len)
 	return PV_BODY_YES;
 }
 
+/* "caller is func+0x12/0x34", "     last function: func" */
+static enum pv_body on_func(struct pv_open *o, const char *p, size_t len)
+{
+	struct pv_splat_match m;
+
+	if (!o->class || o->class->from != PV_FROM_BODY || !pv_splat_pattern("%f", p, len, &m))
+		return PV_BODY_NOT;
+	if (!o->func[0])
+		pv_copy(o->func, sizeof(o->func), m.cap[0].at, m.cap[0].len);
+	return PV_BODY_YES;
+}
+
 static enum pv_body on_end(struct pv_open *o, const char *p, size_t len)
 {
 	(void)p;
@@ -355,11 +380,12 @@ static const struct {
 	/* of no interest but part of it */
 	{"Modules linked in:", on_yes}, {"Hardware name:", on_yes}, {"Workqueue: ", on_yes}, {"pstate: ", on_yes},
 	{"Code: ", on_yes}, {"#PF: ", on_yes}, {"PGD ", on_yes}, {"P4D ", on_yes}, {"PREEMPT", on_yes}, {"SMP", on_yes}, {"BAD", on_yes},
-	{"*pde = ", on_yes}, {"*pdpt = ", on_yes}, {"IP: ", on_yes}, {"Dumping ftrace buffer:", on_yes}, {"(ftrace buffer empty)", on_yes},
+	{"*pde = ", on_yes}, {"*pdpt = ", on_yes}, {"IP: ", on_rip}, {"Dumping ftrace buffer:", on_yes}, {"(ftrace buffer empty)", on_yes},
 	{"Kernel Offset: ", on_yes}, {"Rebooting in ", on_yes}, {"SMP: stopping secondary CPUs", on_yes}, {"PHYS_OFFSET: ", on_yes},
 	{"CPU features: ", on_yes}, {"Memory Limit: ", on_yes}, {"Shutting down cpus with NMI", on_yes}, {"note: ", on_yes},
 	{"KASAN: ", on_yes}, {"irq event stamp: ", on_yes}, {"hardirqs last ", on_yes}, {"softirqs last ", on_yes}, {"in_atomic(): ", on_yes},
 	{"preempt_count: ", on_yes}, {"RCU nest depth: ", on_yes}, {"INFO: lockdep is turned off.", on_yes}, {"Preemption disabled at:", on_where},
+	{"caller is ", on_func}, {"last function: ", on_func},
 	{"Disabling lock debugging due to kernel taint", on_yes}, {"1 lock held by ", on_yes}, {"2 locks held by ", on_yes},
 	{"no locks held by ", on_yes}, {"locks held by ", on_yes}, {"CONTEXT: ", on_yes}, {"Faulting linear address: ", on_yes},
 	{"Mem abort info:", on_yes}, {"Data abort info:", on_yes}, {"ESR = ", on_yes}, {"EC = ", on_yes}, {"SET = ", on_yes}, {"EA = ", on_yes},
@@ -488,12 +514,13 @@ enum pv_body pv_body_line(struct pv_open *o, const struct pv_line *l)
 		begin_body(o);
 		return PV_BODY_YES;
 	}
+	if (lock_line(o, p, end - p)) /* "#0: ffff" looks like a register */
+		return PV_BODY_YES;
 	if (pv_registers_line(o, p, end - p)) {
 		begin_body(o);
 		return PV_BODY_YES;
 	}
-	if (lock_line(o, p, end - p) || release_line(o, p, end - p) || stuck_cpu(o, p, end - p) ||
-	    dump_line(p, end - p))
+	if (release_line(o, p, end - p) || stuck_cpu(o, p, end - p) || dump_line(p, end - p))
 		return PV_BODY_YES;
 	return PV_BODY_NOT;
 }

@@ -66,7 +66,7 @@ struct pv_open {
 	const struct pv_kinds *skips;
 	const struct pv_splat_class
 		*class;             /* NULL behind a `cut here` that no header followed yet */
-	char kind[256];             /* its title with %F and %A still in it */
+	char kind[256], other[128]; /* its title and `alt` with %F and %A still in them */
 	char line[128];             /* its header, normalised */
 	char func[128], func2[128]; /* functions that the header names, "" none */
 	char inner[128];            /* what is inlined into `func` */
@@ -101,7 +101,7 @@ struct pv_open {
 
 	/* from here on not cleared: the counts say what is there */
 	struct pv_frame frame[PV_FRAMES];
-	unsigned char kinds[PV_FRAMES]; /* pv_kinds_of(), KNOWN when asked already */
+	unsigned short kinds[PV_FRAMES]; /* pv_kinds_of(), KNOWN when asked already */
 	struct pv_register reg[PV_REGISTERS];
 	char pool[PV_SPLAT_POOL];
 	char text[PV_SPLAT_TEXT_MAX];
@@ -115,8 +115,8 @@ const char *pv_open_keep(struct pv_open *o, const char *text, size_t len);
 void pv_header_take(struct pv_open *o, const struct pv_splat_match *m, const struct pv_line *l);
 /* A further header of the same splat. */
 void pv_header_join(struct pv_open *o, const struct pv_splat_match *m, const struct pv_line *l);
-/* The class's title with its captures; %F and %A stay. */
-void pv_header_title(char *dst, size_t size, const struct pv_splat_match *m);
+/* `title`, one of the class's, with the captures; %F and %A stay. */
+void pv_header_title(char *dst, size_t size, const char *title, const struct pv_splat_match *m);
 
 /* ---- splat_frame.c ---- */
 

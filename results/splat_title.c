@@ -8,7 +8,8 @@
 #include "results/splat_private.h"
 
 #define FUNC_MAX 96
-#define KNOWN    128
+#define NOWHERE  "corrupted" /* for a function, when the log does not say it */
+#define KNOWN    0x8000
 
 /* System calls are entered through wrappers that differ by architecture and release. */
 static const char *const wrappers[] = {
@@ -176,7 +177,8 @@ static size_t below_tick(const struct pv_open *o)
 			continue;
 		clean(name, f->func);
 		tick |= self_detected(name);
-		if (!strncmp(name, "el1", 3) || !strcmp(name, "handle_exception"))
+		if (!strncmp(name, "el1", 3) || !strcmp(name, "handle_exception") ||
+		    !strcmp(name, "apic_timer_interrupt") || !strcmp(name, "__irq_svc"))
 			entry = entry ? entry : i + 1;
 	}
 	if (!tick)
@@ -202,7 +204,7 @@ static bool find_func(struct pv_open *o, char name[FUNC_MAX])
 		if (!skipped(o, name))
 			return true;
 	}
-	if (c->from == PV_FROM_LINE && o->func[0]) {
+	if ((c->from == PV_FROM_LINE || c->from == PV_FROM_BODY) && o->func[0]) {
 		clean(name, o->func);
 		if (!skipped(o, name))
 			return true;
@@ -214,6 +216,8 @@ static bool find_func(struct pv_open *o, char name[FUNC_MAX])
 	name[0] = 0;
 	if (c->from == PV_FROM_LINE && o->func[0])
 		clean(name, o->func);
+	else if (c->from == PV_FROM_LOCK && o->lock[0])
+		clean(name, o->lock);
 	else if (o->nr_frames && o->frame[0].func && !o->frame[0].inlined)
 		clean(name, o->frame[0].func);
 	return name[0];
@@ -221,11 +225,12 @@ static bool find_func(struct pv_open *o, char name[FUNC_MAX])
 
 /* ---- the text ---- */
 
-static void expand(char *dst, size_t size, const struct pv_open *o, const char *func)
+static void expand(char *dst, size_t size, const struct pv_open *o, const char *kind,
+		   const char *func)
 {
 	size_t out = 0;
 
-	for (const char *k = o->kind[0] ? o->kind : o->line; *k && out + 1 < size; k++) {
+	for (const char *k = kind; *k && out + 1 < size; k++) {
 		if (k[0] == '%' && k[1] == 'F') {
 			pv_put(dst + out, size - out, "%s%s%s%s", func[0] ? " in " : "", func,
 			       o->func2[0] ? " / " : "", o->func2);
@@ -253,6 +258,110 @@ static void add_alt(struct pv_open *o, const char *format, const char *what)
 			return;
 	}
 	strcpy(o->alt[o->nr_alt++], text);
+}
+
+static const char *kind_of(const struct pv_open *o)
+{
+	return o->kind[0] ? o->kind : o->line;
+}
+
+static void add_in(struct pv_open *o, const char *kind, const char *func)
+{
+	char title[PV_TITLE_MAX + 1];
+
+	expand(title, sizeof(title), o, kind, func);
+	add_alt(o, "%s", title);
+}
+
+/*
+ * The operation that a stalled task or interrupt is in: its loop has many functions, and which of
+ * them the watchdog sees is chance. The frame inside the innermost that hands over to operations.
+ */
+static bool operation(struct pv_open *o, char name[FUNC_MAX])
+{
+	char inner[FUNC_MAX] = "";
+
+	for (size_t i = below_tick(o); i < o->nr_frames; i++) {
+		if (!usable(o, i, name, o->class->skip & ~PV_SKIP_ENTRY, false))
+			continue;
+		if (o->kinds[i] & PV_SKIP_ENTRY && inner[0]) {
+			strcpy(name, inner);
+			return true;
+		}
+		strcpy(inner, o->kinds[i] & PV_SKIP_ENTRY ? "" : name);
+	}
+	return false;
+}
+
+/* What the others must do, not who waits for it, when that is chance. */
+static bool waits_for(struct pv_open *o, char name[FUNC_MAX])
+{
+	static const char *const of[][2] = {{"synchronize_rcu", "synchronize_rcu"},
+					    {"_synchronize_rcu", "synchronize_rcu"},
+					    {"synchronize_sched", "synchronize_rcu"},
+					    {"__wait_rcu_gp", "synchronize_rcu"},
+					    {"synchronize_srcu", "synchronize_srcu"},
+					    {"__synchronize_srcu", "synchronize_srcu"},
+					    {"smp_call_function", "smp_call_function"}};
+
+	for (size_t i = below_tick(o); i < o->nr_frames; i++) {
+		if (!o->frame[i].func || o->frame[i].guess ||
+		    usable(o, i, name, o->class->skip, false))
+			continue;
+		clean(name, o->frame[i].func);
+		for (size_t k = 0; k < sizeof(of) / sizeof(of[0]); k++) {
+			if (!strncmp(name, of[k][0], strlen(of[k][0]))) {
+				strcpy(name, of[k][1]);
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void stall(struct pv_open *o, const char *func)
+{
+	char name[FUNC_MAX];
+
+	if (!func[0])
+		return;
+	if (o->class->flags & PV_STALL && waits_for(o, name))
+		add_in(o, kind_of(o), name);
+	if (o->class->flags & PV_CHANCE && operation(o, name)) {
+		add_in(o, kind_of(o), name);
+		if (o->other[0])
+			add_in(o, o->other, name);
+	}
+}
+
+/*
+ * Checks that many call, by the file that they are in: what is wrong is their name, and where is
+ * who called them.
+ */
+static void checker(struct pv_open *o, const char *func)
+{
+	static const struct {
+		const char *class, *file, *what;
+	} of[] = {
+		{"warning", "lib/refcount.c", "WARNING: refcount bug%F"},
+		{"warning", "lib/debugobjects.c", "WARNING: ODEBUG bug%F"},
+		{"warning", "kernel/locking/lockdep.c", "WARNING: locking bug%F"},
+		{"warning", "kernel/lockdep.c", "WARNING: locking bug%F"},
+		{"warning", "mm/slab_common.c", "WARNING: kmalloc bug%F"},
+		{"warning", "mm/util.c", "WARNING: kmalloc bug%F"},
+		{"warning", "mm/vmalloc.c", "WARNING: zero-size vmalloc%F"},
+		{"warning", "mm/usercopy.c", "WARNING: bad usercopy%F"},
+		{"warning", "lib/kobject.c", "WARNING: kobject bug%F"},
+		{"warning", "fs/proc/generic.c", "WARNING: proc registration bug%F"},
+		{"kernel-bug", "mm/usercopy.c", "BUG: bad usercopy%F"},
+		{"kernel-bug", "lib/list_debug.c", "BUG: corrupted list%F"},
+	};
+
+	for (size_t i = 0; i < sizeof(of) / sizeof(of[0]) && o->at[0]; i++) {
+		if (!strcmp(o->class->name, of[i].class) && func[0] &&
+		    !strncmp(o->at, of[i].file, strlen(of[i].file)))
+			add_in(o, of[i].what, func);
+	}
 }
 
 /*
@@ -284,7 +393,7 @@ static void place(struct pv_open *o)
 static void alternatives(struct pv_open *o, const char *func)
 {
 	unsigned int flags = o->class->flags;
-	char name[FUNC_MAX], title[PV_TITLE_MAX + 1];
+	char name[FUNC_MAX];
 
 	if (flags & PV_BAD_ACCESS && func[0])
 		add_alt(o, "bad access in %s", func);
@@ -294,15 +403,22 @@ static void alternatives(struct pv_open *o, const char *func)
 	for (size_t i = 0; i < o->nr_frames && o->class->from != PV_FROM_NOTHING; i++) {
 		if (!o->frame[i].exact || !usable(o, i, name, 0, false))
 			continue;
-		expand(title, sizeof(title), o, name);
-		add_alt(o, "%s", title);
+		add_in(o, kind_of(o), name);
 		break;
 	}
-	if (o->inner[0] && strcmp(o->inner, func)) {
-		expand(title, sizeof(title), o, o->inner);
-		add_alt(o, "%s", title);
-	}
+	if (o->inner[0] && strcmp(o->inner, func))
+		add_in(o, kind_of(o), o->inner);
+	/* In an allocator: it may be what is broken, or what its caller has done. */
+	if (flags & PV_BAD_ACCESS && func[0] &&
+	    first_frame(o, 0, o->class->skip | PV_SKIP_ALLOC, name))
+		add_in(o, kind_of(o), name);
+	if (o->other[0])
+		add_in(o, o->other, func[0] ? func : NOWHERE);
+	if (!func[0] && o->class->from != PV_FROM_NOTHING)
+		add_in(o, kind_of(o), NOWHERE);
+	stall(o, func);
 	place(o);
+	checker(o, func);
 }
 
 static void make_key(struct pv_open *o)
@@ -338,7 +454,7 @@ void pv_title_make(struct pv_open *o)
 	char func[FUNC_MAX];
 	bool found;
 
-	memset(o->kinds, 0, o->nr_frames);
+	memset(o->kinds, 0, o->nr_frames * sizeof(o->kinds[0]));
 	found = find_func(o, func);
 
 	if (o->func2[0]) { /* KCSAN: in the order of the alphabet, whoever came first */
@@ -352,7 +468,7 @@ void pv_title_make(struct pv_open *o)
 			strcpy(o->func2, other);
 		}
 	}
-	expand(o->title, sizeof(o->title), o, func);
+	expand(o->title, sizeof(o->title), o, kind_of(o), func);
 	o->corrupted = o->broken || (!found && !o->nr_frames) || has_timestamp(o->title);
 	o->nr_alt = 0;
 	alternatives(o, func);
