@@ -421,6 +421,8 @@ static void on_panic(struct pv_splat_parser *p, const struct pv_splat_match *m,
 		strcpy(o->other, "kernel panic: ");
 		panic_reason(o->other + 14, sizeof(o->other) - 14, l);
 		o->other[strcspn(o->other, ".%")] = 0;
+		for (size_t n = strlen(o->other); o->other[n - 1] == ' '; n--)
+			o->other[n - 1] = 0;
 		o->broken = true;
 	}
 }
@@ -536,6 +538,18 @@ static void on_body(struct pv_splat_parser *p, const struct pv_line *l)
 		close_splat(p, o);
 }
 
+/* Headers may stand indented in what people paste. */
+static struct pv_line unindented(const struct pv_line *l)
+{
+	struct pv_line to = *l;
+
+	while (to.len && (*to.text == ' ' || *to.text == '\t')) {
+		to.text++;
+		to.len--;
+	}
+	return to;
+}
+
 /* `raw` without its newline. */
 static void on_raw(struct pv_splat_parser *p, const char *raw, size_t len, uint64_t start,
 		   uint64_t end)
@@ -549,13 +563,14 @@ static void on_raw(struct pv_splat_parser *p, const char *raw, size_t len, uint6
 	len = pv_line_clean(p->clean, raw, len);
 	text = p->clean;
 	while (len) {
-		struct pv_line l = {.start = start, .end = end};
+		struct pv_line l = {.start = start, .end = end}, header;
 		size_t n = pv_line_next(text, len, &l);
 		struct pv_splat_match m;
 
 		p->stamped |= l.kernel && !l.xen;
-		if (!l.foreign && pv_scan_match(p->scan, l.text, l.len, l.xen, &m))
-			on_header(p, &m, &l);
+		header = unindented(&l);
+		if (!l.foreign && pv_scan_match(p->scan, header.text, header.len, l.xen, &m))
+			on_header(p, &m, &header);
 		else if (p->nr_busy)
 			on_body(p, &l);
 		text += n;
@@ -577,9 +592,24 @@ static void carry(struct pv_splat_parser *p, const char *data, size_t len)
 	p->at += len;
 }
 
+/* The log begins with a kernel that runs already. */
+static void first_line(struct pv_splat_parser *p, const char *raw, size_t len)
+{
+	struct pv_line l;
+
+	len = pv_line_clean(p->clean, raw, len < PV_LOG_LINE ? len : PV_LOG_LINE);
+	if (!len)
+		return;
+	pv_line_next(p->clean, len, &l);
+	p->running = l.kernel && !l.xen && l.time > BOOT_MS;
+}
+
 static void carried(struct pv_splat_parser *p)
 {
 	size_t n = p->nr_carry;
+
+	if (!p->carry_at)
+		first_line(p, p->carry, n);
 
 	p->carrying = false;
 	p->nr_carry = 0;
@@ -590,6 +620,8 @@ static void carried(struct pv_splat_parser *p)
  * at. */
 static void whole_lines(struct pv_splat_parser *p, const char *data, size_t len)
 {
+	if (!p->at)
+		first_line(p, data, (const char *)memchr(data, '\n', len) - data);
 	for (size_t i = 0, from; i < len;) {
 		const char *nl;
 

@@ -127,15 +127,6 @@ static enum pv_body on_write(struct pv_open *o, const char *p, size_t len)
 
 /* ---- instruction pointers ---- */
 
-/* x86 before 4.15 says it twice: "IP: ..", then "RIP: ..". */
-static bool said_already(const struct pv_open *o, const struct pv_frame *f)
-{
-	const struct pv_frame *last = o->nr_main ? &o->frame[o->nr_main - 1] : NULL;
-
-	return last && last->exact && f->exact && last->func && f->func &&
-	       !strcmp(last->func, f->func) && last->offset == f->offset && o->nr_regs;
-}
-
 static enum pv_body exact(struct pv_open *o, const char *reg, const char *p, size_t len)
 {
 	struct pv_frame f;
@@ -143,8 +134,7 @@ static enum pv_body exact(struct pv_open *o, const char *reg, const char *p, siz
 	begin_body(o);
 	if (o->phase != PV_PHASE_END && pv_frame_parse(o, p, len, &f) && (f.func || f.address)) {
 		f.exact = !f.inlined;
-		if (!said_already(o, &f))
-			pv_frame_add(o, &f);
+		pv_frame_add(o, &f);
 	}
 	pv_register_keep(o, reg, strlen(reg), p, len);
 	return PV_BODY_YES;
@@ -170,6 +160,17 @@ static enum pv_body on_rip(struct pv_open *o, const char *p, size_t len)
 		len = m.cap[1].len;
 	}
 	return exact(o, "RIP", p, len);
+}
+
+/* x86 before 4.15 says it here, too: of use when the log ends before RIP comes. */
+static enum pv_body on_ip(struct pv_open *o, const char *p, size_t len)
+{
+	size_t n = 0;
+	const char *at = pv_frame_find(p, len, &n), *plus = at ? memchr(at, '+', n) : NULL;
+
+	if (plus && !o->func[0])
+		pv_copy(o->func, sizeof(o->func), at, plus - at);
+	return PV_BODY_YES;
 }
 
 /* "func+0x12/0x34" somewhere in the line: "pc : [<c0>] lr : ..", "NIP [c000] func+.." */
@@ -380,7 +381,7 @@ static const struct {
 	/* of no interest but part of it */
 	{"Modules linked in:", on_yes}, {"Hardware name:", on_yes}, {"Workqueue: ", on_yes}, {"pstate: ", on_yes},
 	{"Code: ", on_yes}, {"#PF: ", on_yes}, {"PGD ", on_yes}, {"P4D ", on_yes}, {"PREEMPT", on_yes}, {"SMP", on_yes}, {"BAD", on_yes},
-	{"*pde = ", on_yes}, {"*pdpt = ", on_yes}, {"IP: ", on_rip}, {"Dumping ftrace buffer:", on_yes}, {"(ftrace buffer empty)", on_yes},
+	{"*pde = ", on_yes}, {"*pdpt = ", on_yes}, {"IP: ", on_ip}, {"Dumping ftrace buffer:", on_yes}, {"(ftrace buffer empty)", on_yes},
 	{"Kernel Offset: ", on_yes}, {"Rebooting in ", on_yes}, {"SMP: stopping secondary CPUs", on_yes}, {"PHYS_OFFSET: ", on_yes},
 	{"CPU features: ", on_yes}, {"Memory Limit: ", on_yes}, {"Shutting down cpus with NMI", on_yes}, {"note: ", on_yes},
 	{"KASAN: ", on_yes}, {"irq event stamp: ", on_yes}, {"hardirqs last ", on_yes}, {"softirqs last ", on_yes}, {"in_atomic(): ", on_yes},

@@ -163,7 +163,7 @@ const struct pv_splat_class pv_splat_classes[] = {
 	{"lockdep", W, "BUG: MAX_LOCKDEP_%s too low!", "lockdep: MAX_LOCKDEP_%1 too low", NONE, 0, 0},
 	{"lockdep", W, "BUG: MAX_STACK_TRACE_ENTRIES too low!", "lockdep: MAX_STACK_TRACE_ENTRIES too low", NONE, 0, 0, "BUG: MAX_STACK_TRACE_ENTRIES too low!"},
 	{"lockdep", W, "BUG: MAX_LOCK_DEPTH too low!", "lockdep: MAX_LOCK_DEPTH too low", NONE, 0, 0},
-	{"lockdep", W, "DEBUG_LOCKS_WARN_ON(%l", "locking bug%F", TRACE, CALLED, 0, "WARNING: locking bug%F"},
+	{"lockdep", W, "DEBUG_LOCKS_WARN_ON(%l", "locking bug%F", TRACE, CALLED, PV_DETAIL, "WARNING: locking bug%F"},
 	{"rcu-usage", W, "WARNING: suspicious RCU usage", "suspicious RCU usage%F", TRACE, ALLOC, DEP, "WARNING: suspicious RCU usage%F"},
 	{"rcu-usage", W, "[ INFO: suspicious RCU usage%*]", "suspicious RCU usage%F", TRACE, ALLOC, DEP, "INFO: suspicious RCU usage%F"},
 

@@ -214,7 +214,7 @@ static bool find_func(struct pv_open *o, char name[FUNC_MAX])
 		return true;
 	/* Nothing but helpers: better these than nothing. */
 	name[0] = 0;
-	if (c->from == PV_FROM_LINE && o->func[0])
+	if (o->func[0] && (c->from == PV_FROM_LINE || c->from == PV_FROM_BODY || !o->nr_main))
 		clean(name, o->func);
 	else if (c->from == PV_FROM_LOCK && o->lock[0])
 		clean(name, o->lock);
