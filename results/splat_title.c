@@ -125,10 +125,22 @@ static bool usable(struct pv_open *o, size_t i, char name[FUNC_MAX], unsigned in
 	return !(o->kinds[i] & (skip | PV_SKIP_REPORT));
 }
 
+/* A task that waits leaves old frames on its stack: they say nothing about where it is. */
+static bool has_certain(const struct pv_open *o, size_t from)
+{
+	for (size_t i = from; i < o->nr_frames; i++) {
+		if (o->frame[i].func && !o->frame[i].guess && !pv_is_aside(&o->frame[i]))
+			return true;
+	}
+	return false;
+}
+
 /* The first frame of the main trace from `from` on that a title may name. */
 static bool first_frame(struct pv_open *o, size_t from, unsigned int skip, char name[FUNC_MAX])
 {
-	for (int guesses = 0; guesses < 2; guesses++) {
+	bool sure = o->class->flags & PV_STALL && has_certain(o, from);
+
+	for (int guesses = 0; guesses < 2 - sure; guesses++) {
 		for (size_t i = from; i < o->nr_frames; i++) {
 			if (usable(o, i, name, skip, guesses))
 				return true;
@@ -156,13 +168,27 @@ static bool self_detected(const char *func)
 	return false;
 }
 
+/* The entry of an interrupt: the frame below it is what it broke into. */
+static bool is_entry(const char *func)
+{
+	static const char *const names[] = {"apic_timer_interrupt", "asm_sysvec_", "el1",
+					    "__irq_svc", "handle_exception"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strncmp(func, names[i], strlen(names[i])))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Where a stalled CPU really is: a trace that the tick took of itself has that tick on top, and the
- * interrupted code below it. Without marks (arm64), below the interrupt's entry.
+ * interrupted code, which may be an interrupt's, below it; without an entry that is known, below
+ * the interrupt's stack.
  */
 static size_t below_tick(const struct pv_open *o)
 {
-	size_t at = 0, entry = 0;
+	size_t at = 0;
 	bool tick = false;
 
 	if (o->nr_main && o->frame[0].exact)
@@ -177,14 +203,12 @@ static size_t below_tick(const struct pv_open *o)
 			continue;
 		clean(name, f->func);
 		tick |= self_detected(name);
-		if (!strncmp(name, "el1", 3) || !strcmp(name, "handle_exception") ||
-		    !strcmp(name, "apic_timer_interrupt") || !strcmp(name, "__irq_svc"))
-			entry = entry ? entry : i + 1;
+		if (tick && !f->guess && is_entry(name)) {
+			at = i + 1;
+			break;
+		}
 	}
-	if (!tick)
-		return 0;
-	at = at ? at : entry;
-	return at < o->nr_frames ? at : 0;
+	return tick && at < o->nr_frames ? at : 0;
 }
 
 static bool skipped(const struct pv_open *o, const char *name)
@@ -210,7 +234,7 @@ static bool find_func(struct pv_open *o, char name[FUNC_MAX])
 			return true;
 	}
 	if (first_frame(o, c->from == PV_FROM_STUCK ? below_tick(o) : 0, c->skip, name) ||
-	    first_frame(o, 0, 0, name))
+	    (!(c->flags & PV_STALL) && first_frame(o, 0, 0, name)))
 		return true;
 	/* Nothing but helpers: better these than nothing. */
 	name[0] = 0;
@@ -282,13 +306,15 @@ static bool operation(struct pv_open *o, char name[FUNC_MAX])
 	char inner[FUNC_MAX] = "";
 
 	for (size_t i = below_tick(o); i < o->nr_frames; i++) {
-		if (!usable(o, i, name, o->class->skip & ~PV_SKIP_ENTRY, false))
-			continue;
-		if (o->kinds[i] & PV_SKIP_ENTRY && inner[0]) {
+		bool names = usable(o, i, name, o->class->skip, false);
+
+		if (o->kinds[i] & PV_SKIP_ENTRY && !o->frame[i].guess) {
 			strcpy(name, inner);
-			return true;
+			if (inner[0])
+				return true;
+		} else if (names) {
+			strcpy(inner, name);
 		}
-		strcpy(inner, o->kinds[i] & PV_SKIP_ENTRY ? "" : name);
 	}
 	return false;
 }
