@@ -122,9 +122,15 @@ struct skip {
 };
 
 struct pv_kinds {
-	size_t first[257]; /* of the names that begin with that byte */
+	size_t first[257]; /* of the names with that bucket() */
 	struct skip skip[];
 };
+
+/* By the first and the third byte: many begin with "__". All names have three and more. */
+static unsigned char bucket(const char *name)
+{
+	return name[0] && name[1] ? (unsigned char)name[0] ^ (unsigned char)name[2] * 13u : 0;
+}
 
 /* Calls fn for each name of the lists. */
 static void each(struct pv_kinds *s, void (*fn)(struct pv_kinds *s, const struct skip *one))
@@ -144,12 +150,12 @@ static void each(struct pv_kinds *s, void (*fn)(struct pv_kinds *s, const struct
 
 static void count(struct pv_kinds *s, const struct skip *one)
 {
-	s->first[(unsigned char)*one->name + 1]++;
+	s->first[bucket(one->name) + 1]++;
 }
 
 static void put(struct pv_kinds *s, const struct skip *one)
 {
-	s->skip[s->first[(unsigned char)*one->name]++] = *one;
+	s->skip[s->first[bucket(one->name)]++] = *one;
 }
 
 struct pv_kinds *pv_kinds_new(void)
@@ -176,7 +182,7 @@ void pv_kinds_free(struct pv_kinds *s)
 
 unsigned int pv_kinds_of(const struct pv_kinds *s, const char *func)
 {
-	unsigned char c = *func;
+	unsigned char c = bucket(func);
 	size_t len = strlen(func);
 	unsigned int kinds = 0;
 
