@@ -10,6 +10,7 @@
 #define FUNC_MAX 96
 #define NOWHERE  "corrupted" /* for a function, when the log does not say it */
 #define KNOWN    0x8000
+#define ARRAY(x) (sizeof(x) / sizeof((x)[0]))
 
 /* System calls are entered through wrappers that differ by architecture and release. */
 static const char *const wrappers[] = {
@@ -72,7 +73,7 @@ size_t pv_func_clean(char *dst, size_t size, const char *func, size_t len)
 		len -= hash + 1 - func;
 		func = hash + 1;
 	}
-	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+	for (size_t i = 0; i < ARRAY(prefixes); i++) {
 		size_t n = strlen(prefixes[i]);
 
 		if (len > n && !memcmp(func, prefixes[i], n)) {
@@ -80,7 +81,7 @@ size_t pv_func_clean(char *dst, size_t size, const char *func, size_t len)
 			len -= n;
 		}
 	}
-	for (size_t i = 0; i < sizeof(wrappers) / sizeof(wrappers[0]); i++) {
+	for (size_t i = 0; i < ARRAY(wrappers); i++) {
 		size_t n = strlen(wrappers[i]);
 
 		if (len > n && !memcmp(func, wrappers[i], n)) {
@@ -90,7 +91,9 @@ size_t pv_func_clean(char *dst, size_t size, const char *func, size_t len)
 			break;
 		}
 	}
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+	/* All of them begin with one of two. */
+	for (size_t i = memchr(func, '.', len) || memchr(func, '$', len) ? 0 : ARRAY(suffixes);
+	     i < ARRAY(suffixes); i++) {
 		const char *at = memmem(func, len, suffixes[i], strlen(suffixes[i]));
 
 		if (at && at > func)
@@ -161,7 +164,7 @@ static bool self_detected(const char *func)
 					    "watchdog_timer_fn",   "rcu_dump_cpu_stacks",
 					    "rcu_pending",         "rcu_dump_cpu_stacks"};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < ARRAY(names); i++) {
 		if (!strcmp(func, names[i]))
 			return true;
 	}
@@ -174,7 +177,7 @@ static bool is_entry(const char *func)
 	static const char *const names[] = {"apic_timer_interrupt", "asm_sysvec_", "el1",
 					    "__irq_svc", "handle_exception"};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < ARRAY(names); i++) {
 		if (!strncmp(func, names[i], strlen(names[i])))
 			return true;
 	}
@@ -335,7 +338,7 @@ static bool waits_for(struct pv_open *o, char name[FUNC_MAX])
 		    usable(o, i, name, o->class->skip, false))
 			continue;
 		clean(name, o->frame[i].func);
-		for (size_t k = 0; k < sizeof(of) / sizeof(of[0]); k++) {
+		for (size_t k = 0; k < ARRAY(of); k++) {
 			if (!strncmp(name, of[k][0], strlen(of[k][0]))) {
 				strcpy(name, of[k][1]);
 				return true;
@@ -383,7 +386,7 @@ static void checker(struct pv_open *o, const char *func)
 		{"kernel-bug", "lib/list_debug.c", "BUG: corrupted list%F"},
 	};
 
-	for (size_t i = 0; i < sizeof(of) / sizeof(of[0]) && o->at[0]; i++) {
+	for (size_t i = 0; i < ARRAY(of) && o->at[0]; i++) {
 		if (!strcmp(o->class->name, of[i].class) && func[0] &&
 		    !strncmp(o->at, of[i].file, strlen(of[i].file)))
 			add_in(o, of[i].what, func);
@@ -406,7 +409,7 @@ static void place(struct pv_open *o)
 		if (o->frame[i].exact && o->frame[i].func && !usable(o, i, name, 0, false))
 			return;
 	}
-	for (size_t i = 0; i < sizeof(of) / sizeof(of[0]); i++) {
+	for (size_t i = 0; i < ARRAY(of); i++) {
 		char text[PV_TITLE_MAX + 1];
 
 		if (strcmp(o->at_class, of[i][0]))
