@@ -101,7 +101,7 @@ struct pv_open {
 
 	/* from here on not cleared: the counts say what is there */
 	struct pv_frame frame[PV_FRAMES];
-	unsigned short kinds[PV_FRAMES]; /* pv_kinds_of(), KNOWN when asked already */
+	unsigned short kinds[PV_FRAMES]; /* pv_kinds_of(), PV_KIND_KNOWN when asked */
 	struct pv_register reg[PV_REGISTERS];
 	char pool[PV_SPLAT_POOL];
 	char text[PV_SPLAT_TEXT_MAX];
@@ -148,13 +148,32 @@ enum pv_body { PV_BODY_NOT, PV_BODY_MAYBE, PV_BODY_YES, PV_BODY_END };
 /* What the line is to the splat. */
 enum pv_body pv_body_line(struct pv_open *o, const struct pv_line *l);
 
-/* ---- splat_title.c, splat_skip.c ---- */
+/* ---- splat_title.c ---- */
+
+void pv_title_make(struct pv_open *o);
+
+/* ---- splat_func.c ---- */
+
+#define PV_FUNC_MAX   96
+#define PV_KIND_KNOWN 0x8000 /* with what pv_kinds_of() said */
 
 /* snprintf() that may cut. */
 void pv_put(char *dst, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void pv_title_make(struct pv_open *o);
 /* A function's name without syscall wrappers and compiler suffixes. */
 size_t pv_func_clean(char *dst, size_t size, const char *func, size_t len);
+void pv_func_of(char name[PV_FUNC_MAX], const char *func);
+/* May a title name the frame? Its clean name, and o->kinds[i]. */
+bool pv_frame_usable(struct pv_open *o, size_t i, char name[PV_FUNC_MAX], unsigned int skip,
+		     bool guesses);
+/* The first frame of the main trace from `from` on that a title may name. */
+bool pv_frame_first(struct pv_open *o, size_t from, unsigned int skip, char name[PV_FUNC_MAX]);
+/* Of a stall: where the code begins that the tick broke into. */
+size_t pv_frame_below_tick(const struct pv_open *o);
+/* The title's function; false: the log does not say it. */
+bool pv_frame_title(struct pv_open *o, char name[PV_FUNC_MAX]);
+
+/* ---- splat_skip.c ---- */
+
 struct pv_kinds;
 struct pv_kinds *pv_kinds_new(void);
 void pv_kinds_free(struct pv_kinds *s);
