@@ -409,23 +409,41 @@ static const struct {
 };
 /* clang-format on */
 
+static void take_lock(struct pv_open *o, const char *p, size_t len)
+{
+	size_t n;
+	const char *at = pv_frame_find(p, len, &n), *plus = at ? memchr(at, '+', n) : NULL;
+
+	if (!at)
+		return;
+	pv_copy(o->lock, sizeof(o->lock), at, (plus ? plus : at + n) - at);
+	o->want_lock = false;
+}
+
+/* "perf/123 is trying to release lock (&lock) at:", and in the next line where. */
+static bool release_lock(struct pv_open *o, const char *p, size_t len)
+{
+	static const char end[] = ") at:";
+	size_t n = sizeof(end) - 1;
+
+	if (o->lock_next) {
+		o->lock_next = false;
+		take_lock(o, p, len);
+		return !o->want_lock;
+	}
+	o->lock_next = o->want_lock && len > n && !memcmp(p + len - n, end, n);
+	return o->lock_next;
+}
+
 /* The lock that is being taken: "ffff8880 (&lock){+.+.}-{2:2}, at: func+0x12/0x34" */
 static bool lock_line(struct pv_open *o, const char *p, size_t len)
 {
 	const char *at = memmem(p, len, ", at: ", 6);
-	size_t n;
 
 	if (!at)
 		return false;
-	if (o->want_lock) {
-		at = pv_frame_find(at + 6, p + len - at - 6, &n);
-		if (at) {
-			const char *plus = memchr(at, '+', n);
-
-			pv_copy(o->lock, sizeof(o->lock), at, (plus ? plus : at + n) - at);
-			o->want_lock = false;
-		}
-	}
+	if (o->want_lock)
+		take_lock(o, at + 6, p + len - at - 6);
 	return true;
 }
 
@@ -502,7 +520,7 @@ enum pv_body pv_body_line(struct pv_open *o, const struct pv_line *l)
 		p++;
 	if (p == end)
 		return PV_BODY_MAYBE;
-	if (reason_line(o, p, end - p))
+	if (reason_line(o, p, end - p) || release_lock(o, p, end - p))
 		return PV_BODY_YES;
 	if (end - p > 5 && !memcmp(p, "rcu: ", 5) &&
 	    stuck_cpu(o, p + 5 + (p[5] == '\t'), end - p - 5 - (p[5] == '\t')))

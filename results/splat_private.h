@@ -79,7 +79,7 @@ struct pv_open {
 	bool has_panic, has_taint;
 	bool named;  /* the header says which task */
 	bool kernel; /* the header had printk's prefix */
-	bool closed, xen, user_regs, broken, cut, want_lock, has_offset;
+	bool closed, xen, user_regs, broken, cut, want_lock, lock_next, has_offset;
 	bool not_a_frame;     /* the next line only looks like one */
 	bool want_reason;     /* PV_REASON_NEXT */
 	long cpu, pid, stuck; /* stuck: the CPU whose trace is wanted, -1 any */

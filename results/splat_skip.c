@@ -105,7 +105,7 @@ static const struct {
 	    "skb_panic skb_over_panic skb_under_panic skb_push skb_pull* __skb_pull* __pskb_pull* skb_put skb_queue_* skb_dequeue* skb_unlink cleanup_srcu_struct call_rcu* __call_rcu* kfree_call_rcu* kvfree_call_rcu* "
 	    "drop_nlink clear_nlink set_nlink inc_nlink mark_buffer_dirty fast_dput dput iput ihold usb_submit_urb usb_kill_urb usb_kill_anchored* drain_workqueue destroy_workqueue aes_encrypt aes_decrypt aesti_* fd_install debugfs_remove* proc_register proc_create* proc_mkdir* proc_remove* kfree_skb* __kfree_skb consume_skb skb_release_* "
 	    "__virt_addr_valid __phys_addr* __virt_to_phys* __pa_* virt_to_head* phys_to_page pfn_valid devres_release* device_release_driver* extract_iter_to_sg iov_iter_* _copy_* "
-	    "kill_fasync* fasync_* seq_read* seq_release* sg_next sg_init* sg_alloc* unregister_netdev unregister_netdevice_* rollback_registered* netdev_next_lower* flush_signals"},
+	    "kill_fasync* fasync_* sg_next sg_init* sg_alloc* unregister_netdev unregister_netdevice_* rollback_registered* netdev_next_lower* flush_signals"},
 	/* hands over to an operation of a driver, a file system, a protocol, a timer, a queue */
 	{E, "vfs_write __vfs_write vfs_read __vfs_read new_sync_write new_sync_read call_write_iter call_read_iter do_iter_* vfs_iter_* vfs_writev vfs_readv do_writev do_readv do_pwritev do_preadv ksys_* "
 	    "do_vfs_ioctl vfs_ioctl sys_ioctl compat_sys_ioctl sys_write sys_read sys_writev sys_readv sock_sendmsg* __sock_sendmsg* sock_recvmsg* ____sys_* ___sys_* __sys_* sock_write_iter sock_read_iter "
