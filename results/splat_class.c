@@ -304,8 +304,8 @@ const struct pv_splat_class pv_splat_classes[] = {
 	{"warning", W, "WARNING: %*at %f, CPU#%c: %t/%p%e", "WARNING%F", LINE, CALLED, PART | PV_OUTRANKED},
 	{"warning", W, "WARNING: %s:%d at %x, CPU#%c: %t/%p%e", "WARNING%F", TRACE, CALLED, PART | PV_OUTRANKED},
 	{"warning", W, "WARNING: at %s:%d %f", "WARNING%F", LINE, CALLED, PART | PV_OUTRANKED},
-	{"warning", W, "WARNING: kernel stack frame pointer at %* has bad value", "WARNING: kernel stack frame pointer has bad value", NONE, 0, 0},
-	{"warning", W, "WARNING: kernel stack regs at %* has bad '%s' value", "WARNING: kernel stack regs has bad '%2' value", NONE, 0, 0, "WARNING: kernel stack regs has bad value"},
+	{"warning", W, "WARNING: kernel stack frame pointer at %* has bad value", "WARNING: kernel stack frame pointer has bad value", NONE, 0, PART | PV_LATE | PV_OUTRANKED},
+	{"warning", W, "WARNING: kernel stack regs at %* has bad '%s' value", "WARNING: kernel stack regs has bad '%2' value", NONE, 0, PART | PV_LATE | PV_OUTRANKED, "WARNING: kernel stack regs has bad value"},
 	{"warning", W, "WARNING: %l", "WARNING%F", TRACE, CALLED, PV_NEEDS_BODY},
 	{"bug", X, "BUG: %l", "BUG: %1%F", TRACE, 0, PV_NEEDS_BODY},
 
