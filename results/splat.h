@@ -28,7 +28,7 @@ struct pv_register {
 	const char *name, *value; /* as printed: mangled digits stay mangled */
 };
 
-#define PV_ALT_TITLES 6
+#define PV_ALT_TITLES 8
 struct pv_splat {
 	const char *class;
 	enum pv_severity severity;

@@ -55,6 +55,9 @@ static enum pv_body on_cpu(struct pv_open *o, const char *p, size_t len)
 		o->section = PV_OTHER_STACK; /* khungtaskd tells of another task */
 		return PV_BODY_YES;
 	}
+	/* Behind the history of a page or an object comes what happened. */
+	if (!o->nr_main && !has(o, PV_REMOTE | PV_OTHER_FIRST))
+		o->section = PV_MAIN;
 	trace_of(o, cpu);
 	if (o->section == PV_OTHER_STACK && has(o, PV_REMOTE))
 		return PV_BODY_YES;
@@ -157,6 +160,17 @@ static enum pv_body on_rip(struct pv_open *o, const char *p, size_t len)
 		len = m.cap[1].len;
 	}
 	return exact(o, "RIP", p, len);
+}
+
+/* x86 before 4.15 says it here, too: of use when the log ends before RIP comes. */
+static enum pv_body on_ip(struct pv_open *o, const char *p, size_t len)
+{
+	size_t n = 0;
+	const char *at = pv_frame_find(p, len, &n), *plus = at ? memchr(at, '+', n) : NULL;
+
+	if (plus && !o->func[0])
+		pv_copy(o->func, sizeof(o->func), at, plus - at);
+	return PV_BODY_YES;
 }
 
 /* "func+0x12/0x34" somewhere in the line: "pc : [<c0>] lr : ..", "NIP [c000] func+.." */
@@ -310,6 +324,18 @@ static enum pv_body on_where(struct pv_open *o, const char *p, size_t len)
 	return PV_BODY_YES;
 }
 
+/* "caller is func+0x12/0x34", "     last function: func" */
+static enum pv_body on_func(struct pv_open *o, const char *p, size_t len)
+{
+	struct pv_splat_match m;
+
+	if (!o->class || o->class->from != PV_FROM_BODY || !pv_splat_pattern("%f", p, len, &m))
+		return PV_BODY_NOT;
+	if (!o->func[0])
+		pv_copy(o->func, sizeof(o->func), m.cap[0].at, m.cap[0].len);
+	return PV_BODY_YES;
+}
+
 static enum pv_body on_end(struct pv_open *o, const char *p, size_t len)
 {
 	(void)p;
@@ -355,11 +381,12 @@ static const struct {
 	/* of no interest but part of it */
 	{"Modules linked in:", on_yes}, {"Hardware name:", on_yes}, {"Workqueue: ", on_yes}, {"pstate: ", on_yes},
 	{"Code: ", on_yes}, {"#PF: ", on_yes}, {"PGD ", on_yes}, {"P4D ", on_yes}, {"PREEMPT", on_yes}, {"SMP", on_yes}, {"BAD", on_yes},
-	{"*pde = ", on_yes}, {"*pdpt = ", on_yes}, {"IP: ", on_yes}, {"Dumping ftrace buffer:", on_yes}, {"(ftrace buffer empty)", on_yes},
+	{"*pde = ", on_yes}, {"*pdpt = ", on_yes}, {"IP: ", on_ip}, {"Dumping ftrace buffer:", on_yes}, {"(ftrace buffer empty)", on_yes},
 	{"Kernel Offset: ", on_yes}, {"Rebooting in ", on_yes}, {"SMP: stopping secondary CPUs", on_yes}, {"PHYS_OFFSET: ", on_yes},
 	{"CPU features: ", on_yes}, {"Memory Limit: ", on_yes}, {"Shutting down cpus with NMI", on_yes}, {"note: ", on_yes},
 	{"KASAN: ", on_yes}, {"irq event stamp: ", on_yes}, {"hardirqs last ", on_yes}, {"softirqs last ", on_yes}, {"in_atomic(): ", on_yes},
 	{"preempt_count: ", on_yes}, {"RCU nest depth: ", on_yes}, {"INFO: lockdep is turned off.", on_yes}, {"Preemption disabled at:", on_where},
+	{"caller is ", on_func}, {"last function: ", on_func},
 	{"Disabling lock debugging due to kernel taint", on_yes}, {"1 lock held by ", on_yes}, {"2 locks held by ", on_yes},
 	{"no locks held by ", on_yes}, {"locks held by ", on_yes}, {"CONTEXT: ", on_yes}, {"Faulting linear address: ", on_yes},
 	{"Mem abort info:", on_yes}, {"Data abort info:", on_yes}, {"ESR = ", on_yes}, {"EC = ", on_yes}, {"SET = ", on_yes}, {"EA = ", on_yes},
@@ -382,23 +409,41 @@ static const struct {
 };
 /* clang-format on */
 
+static void take_lock(struct pv_open *o, const char *p, size_t len)
+{
+	size_t n;
+	const char *at = pv_frame_find(p, len, &n), *plus = at ? memchr(at, '+', n) : NULL;
+
+	if (!at)
+		return;
+	pv_copy(o->lock, sizeof(o->lock), at, (plus ? plus : at + n) - at);
+	o->want_lock = false;
+}
+
+/* "perf/123 is trying to release lock (&lock) at:", and in the next line where. */
+static bool release_lock(struct pv_open *o, const char *p, size_t len)
+{
+	static const char end[] = ") at:";
+	size_t n = sizeof(end) - 1;
+
+	if (o->lock_next) {
+		o->lock_next = false;
+		take_lock(o, p, len);
+		return !o->want_lock;
+	}
+	o->lock_next = o->want_lock && len > n && !memcmp(p + len - n, end, n);
+	return o->lock_next;
+}
+
 /* The lock that is being taken: "ffff8880 (&lock){+.+.}-{2:2}, at: func+0x12/0x34" */
 static bool lock_line(struct pv_open *o, const char *p, size_t len)
 {
 	const char *at = memmem(p, len, ", at: ", 6);
-	size_t n;
 
 	if (!at)
 		return false;
-	if (o->want_lock) {
-		at = pv_frame_find(at + 6, p + len - at - 6, &n);
-		if (at) {
-			const char *plus = memchr(at, '+', n);
-
-			pv_copy(o->lock, sizeof(o->lock), at, (plus ? plus : at + n) - at);
-			o->want_lock = false;
-		}
-	}
+	if (o->want_lock)
+		take_lock(o, at + 6, p + len - at - 6);
 	return true;
 }
 
@@ -475,7 +520,7 @@ enum pv_body pv_body_line(struct pv_open *o, const struct pv_line *l)
 		p++;
 	if (p == end)
 		return PV_BODY_MAYBE;
-	if (reason_line(o, p, end - p))
+	if (reason_line(o, p, end - p) || release_lock(o, p, end - p))
 		return PV_BODY_YES;
 	if (end - p > 5 && !memcmp(p, "rcu: ", 5) &&
 	    stuck_cpu(o, p + 5 + (p[5] == '\t'), end - p - 5 - (p[5] == '\t')))
@@ -488,12 +533,13 @@ enum pv_body pv_body_line(struct pv_open *o, const struct pv_line *l)
 		begin_body(o);
 		return PV_BODY_YES;
 	}
+	if (lock_line(o, p, end - p)) /* "#0: ffff" looks like a register */
+		return PV_BODY_YES;
 	if (pv_registers_line(o, p, end - p)) {
 		begin_body(o);
 		return PV_BODY_YES;
 	}
-	if (lock_line(o, p, end - p) || release_line(o, p, end - p) || stuck_cpu(o, p, end - p) ||
-	    dump_line(p, end - p))
+	if (release_line(o, p, end - p) || stuck_cpu(o, p, end - p) || dump_line(p, end - p))
 		return PV_BODY_YES;
 	return PV_BODY_NOT;
 }

@@ -21,16 +21,19 @@ enum pv_title_from {
 	PV_FROM_LINE,    /* the line names it (%f); a skipped one gives way to the trace */
 	PV_FROM_LOCK,    /* lockdep: the `at:` of the lock that is being taken */
 	PV_FROM_STUCK,   /* as TRACE, but the watchdog's own interrupt is passed over */
+	PV_FROM_BODY,    /* a line behind it names it ("caller is"); else as TRACE */
 };
 
 /* Kinds of frames that a title passes over (splat_skip.c). */
 enum {
-	PV_SKIP_REPORT = 1, /* always: printing, trap entry, sanitizer reports, register access */
-	PV_SKIP_COPY = 2,   /* memory, string and user-copy helpers: the caller is meant */
-	PV_SKIP_LOCK = 4,   /* lock functions: who locks is meant */
-	PV_SKIP_WAIT = 8,   /* scheduler and waiting: who waits is meant */
-	PV_SKIP_IRQ = 16,   /* interrupt entry and exit, timer tick, watchdogs */
-	PV_SKIP_ALLOC = 32, /* allocators */
+	PV_SKIP_REPORT = 1,  /* always: printing, trap entry, sanitizer reports, register access */
+	PV_SKIP_COPY = 2,    /* memory, string and user-copy helpers: the caller is meant */
+	PV_SKIP_LOCK = 4,    /* lock functions: who locks is meant */
+	PV_SKIP_WAIT = 8,    /* scheduler and waiting: who waits is meant */
+	PV_SKIP_IRQ = 16,    /* interrupt entry and exit, timer tick, watchdogs */
+	PV_SKIP_ALLOC = 32,  /* allocators */
+	PV_SKIP_HELPER = 64, /* trees, lists, ids, checksums, kobjects: who calls them is meant */
+	PV_SKIP_ENTRY = 128, /* hands over to an operation: the frame inside it names that */
 };
 
 enum {
@@ -51,6 +54,8 @@ enum {
 	PV_DOWN = 16384,        /* an orderly end: what boots next is no surprise */
 	PV_XEN = 32768,         /* only on (XEN) lines */
 	PV_REASON_NEXT = 65536, /* the title's end is the next line */
+	PV_CHANCE = 262144,     /* where it was noticed is chance: the operation is another title */
+	PV_DETAIL = 131072,     /* goes on only with a header that it outranks: a warning's words */
 };
 
 struct pv_splat_class {
@@ -65,6 +70,7 @@ struct pv_splat_class {
 	enum pv_title_from from;
 	unsigned int skip; /* beyond PV_SKIP_REPORT */
 	unsigned int flags;
+	const char *alt; /* the title by which others know it, as `title`; NULL: none */
 };
 extern const struct pv_splat_class pv_splat_classes[];
 extern const size_t pv_nr_splat_classes;

@@ -126,7 +126,7 @@ static void source(struct pv_open *o, struct cursor *c, struct pv_frame *f)
 	unsigned int line = 0;
 
 	skip_blanks(&t);
-	for (from = t.p; t.p < t.end && *t.p != ' '; t.p++)
+	for (from = t.p; t.p < t.end && *t.p != ' ' && *t.p != ')'; t.p++)
 		;
 	colon = memrchr(from, ':', t.p - from);
 	if (!colon || colon == from || colon + 1 == t.p || !memchr(from, '.', colon - from))
@@ -221,6 +221,7 @@ bool pv_frame_parse(struct pv_open *o, const char *text, size_t len, struct pv_f
 		module(o, &c, f);
 		marks(&c);
 		source(o, &c, f);
+		skip(&c, ")");
 		module(o, &c, f);
 	} else if (!have) {
 		source(o, &c, f); /* inlined: no offset */
@@ -228,6 +229,7 @@ bool pv_frame_parse(struct pv_open *o, const char *text, size_t len, struct pv_f
 			return false;
 		module(o, &c, f);
 	} else {
+		source(o, &c, f);
 		skip(&c, ")");
 		marks(&c);
 	}

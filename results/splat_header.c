@@ -19,11 +19,11 @@ static size_t msr(char *dst, size_t size, const struct pv_capture *c)
 	return strlen(dst);
 }
 
-void pv_header_title(char *dst, size_t size, const struct pv_splat_match *m)
+void pv_header_title(char *dst, size_t size, const char *title, const struct pv_splat_match *m)
 {
 	size_t out = 0;
 
-	for (const char *t = m->class->title; *t && out + 1 < size; t++) {
+	for (const char *t = title; *t && out + 1 < size; t++) {
 		bool is_msr = t[0] == '%' && t[1] == 'M', raw = t[0] == '%' && t[1] == 'R';
 		size_t i;
 
@@ -97,9 +97,11 @@ void pv_header_take(struct pv_open *o, const struct pv_splat_match *m, const str
 {
 	o->class = m->class;
 	pv_splat_normalise(o->line, sizeof(o->line), l->text, l->len);
-	o->kind[0] = 0;
+	o->kind[0] = o->other[0] = 0;
 	if (m->class->title)
-		pv_header_title(o->kind, sizeof(o->kind), m);
+		pv_header_title(o->kind, sizeof(o->kind), m->class->title, m);
+	if (m->class->alt)
+		pv_header_title(o->other, sizeof(o->other), m->class->alt, m);
 	if (m->class->flags & PV_OTHER_FIRST)
 		o->section = PV_OTHER_STACK;
 	o->want_lock = m->class->from == PV_FROM_LOCK;

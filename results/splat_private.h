@@ -66,7 +66,7 @@ struct pv_open {
 	const struct pv_kinds *skips;
 	const struct pv_splat_class
 		*class;             /* NULL behind a `cut here` that no header followed yet */
-	char kind[256];             /* its title with %F and %A still in it */
+	char kind[256], other[128]; /* its title and `alt` with %F and %A still in them */
 	char line[128];             /* its header, normalised */
 	char func[128], func2[128]; /* functions that the header names, "" none */
 	char inner[128];            /* what is inlined into `func` */
@@ -79,7 +79,7 @@ struct pv_open {
 	bool has_panic, has_taint;
 	bool named;  /* the header says which task */
 	bool kernel; /* the header had printk's prefix */
-	bool closed, xen, user_regs, broken, cut, want_lock, has_offset;
+	bool closed, xen, user_regs, broken, cut, want_lock, lock_next, has_offset;
 	bool not_a_frame;     /* the next line only looks like one */
 	bool want_reason;     /* PV_REASON_NEXT */
 	long cpu, pid, stuck; /* stuck: the CPU whose trace is wanted, -1 any */
@@ -101,7 +101,7 @@ struct pv_open {
 
 	/* from here on not cleared: the counts say what is there */
 	struct pv_frame frame[PV_FRAMES];
-	unsigned char kinds[PV_FRAMES]; /* pv_kinds_of(), KNOWN when asked already */
+	unsigned short kinds[PV_FRAMES]; /* pv_kinds_of(), PV_KIND_KNOWN when asked */
 	struct pv_register reg[PV_REGISTERS];
 	char pool[PV_SPLAT_POOL];
 	char text[PV_SPLAT_TEXT_MAX];
@@ -115,8 +115,8 @@ const char *pv_open_keep(struct pv_open *o, const char *text, size_t len);
 void pv_header_take(struct pv_open *o, const struct pv_splat_match *m, const struct pv_line *l);
 /* A further header of the same splat. */
 void pv_header_join(struct pv_open *o, const struct pv_splat_match *m, const struct pv_line *l);
-/* The class's title with its captures; %F and %A stay. */
-void pv_header_title(char *dst, size_t size, const struct pv_splat_match *m);
+/* `title`, one of the class's, with the captures; %F and %A stay. */
+void pv_header_title(char *dst, size_t size, const char *title, const struct pv_splat_match *m);
 
 /* ---- splat_frame.c ---- */
 
@@ -148,13 +148,32 @@ enum pv_body { PV_BODY_NOT, PV_BODY_MAYBE, PV_BODY_YES, PV_BODY_END };
 /* What the line is to the splat. */
 enum pv_body pv_body_line(struct pv_open *o, const struct pv_line *l);
 
-/* ---- splat_title.c, splat_skip.c ---- */
+/* ---- splat_title.c ---- */
+
+void pv_title_make(struct pv_open *o);
+
+/* ---- splat_func.c ---- */
+
+#define PV_FUNC_MAX   96
+#define PV_KIND_KNOWN 0x8000 /* with what pv_kinds_of() said */
 
 /* snprintf() that may cut. */
 void pv_put(char *dst, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void pv_title_make(struct pv_open *o);
 /* A function's name without syscall wrappers and compiler suffixes. */
 size_t pv_func_clean(char *dst, size_t size, const char *func, size_t len);
+void pv_func_of(char name[PV_FUNC_MAX], const char *func);
+/* May a title name the frame? Its clean name, and o->kinds[i]. */
+bool pv_frame_usable(struct pv_open *o, size_t i, char name[PV_FUNC_MAX], unsigned int skip,
+		     bool guesses);
+/* The first frame of the main trace from `from` on that a title may name. */
+bool pv_frame_first(struct pv_open *o, size_t from, unsigned int skip, char name[PV_FUNC_MAX]);
+/* Of a stall: where the code begins that the tick broke into. */
+size_t pv_frame_below_tick(const struct pv_open *o);
+/* The title's function; false: the log does not say it. */
+bool pv_frame_title(struct pv_open *o, char name[PV_FUNC_MAX]);
+
+/* ---- splat_skip.c ---- */
+
 struct pv_kinds;
 struct pv_kinds *pv_kinds_new(void);
 void pv_kinds_free(struct pv_kinds *s);

@@ -95,6 +95,10 @@ static void a_title_has_the_captures_that_its_words_have(void **state)
 			    m.class == c)
 				fail_msg("'%s' has no capture for '%s'", c->words, c->title);
 		}
+		for (const char *t = c->alt; t && (t = strchr(t, '%')); t++)
+			assert_true(t[1] == 'F' || t[1] == 'A' ||
+				    (t[1] >= '1' && t[1] <= '0' + (int)m.nr));
+		assert_true(!c->alt || strcmp(c->alt, c->title));
 		if (c->from == PV_FROM_LINE && m.class == c)
 			assert_non_null(pv_splat_capture(&m, 'f'));
 		if (c->from != PV_FROM_NOTHING && c->title)
@@ -283,6 +287,16 @@ static void skipped_frames_are_skipped_by_kind(void **state)
 		{"kmemdup_nul_noprof", PV_SKIP_COPY | PV_SKIP_ALLOC},
 		{"schedule", PV_SKIP_WAIT},
 		{"hrtimer_interrupt", PV_SKIP_IRQ},
+		{"__sanitizer_cov_trace_pc", PV_SKIP_REPORT},
+		{"__x86_indirect_thunk_rax", PV_SKIP_REPORT},
+		{"rb_erase", PV_SKIP_HELPER},
+		{"__list_del_entry_valid", PV_SKIP_REPORT | PV_SKIP_HELPER},
+		{"call_timer_fn", PV_SKIP_IRQ | PV_SKIP_ENTRY},
+		/* perf's own are no helpers, whatever they begin with */
+		{"list_add_event", 0},
+		{"rb_free", 0},
+		{"perf_swevent_hrtimer", 0},
+		{"perf_lock_task_context", 0},
 		{"__xen", 0},
 		{"get_user_pages", 0},
 		{"atomic_open", 0},
