@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <gelf.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +120,8 @@ static bool rewrite(Elf *elf, uint64_t end)
 	return done;
 }
 
+#define PADDING_MAX (1 << 21) /* of 65,536 sections */
+
 int pv_sym_unpack_sections(int fd, const char *path, char *error, size_t size)
 {
 	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
@@ -129,11 +132,15 @@ int pv_sym_unpack_sections(int fd, const char *path, char *error, size_t size)
 	elf_end(elf);
 	if (!more)
 		return fd;
-	to = memfd_create("pmuvet-sections", MFD_CLOEXEC);
+	to = memfd_create("pmuvet-sections", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	err = to < 0 || fstat(fd, &st)                                 ? -errno
 	      : more > PV_SYM_UNPACKED_MAX || st.st_size > (1ll << 32) ? -EFBIG
 								       : copy(fd, to, st.st_size);
 	close(fd);
+	/* A lying section's place would have elf_update() fill memory up to it: it must not grow. */
+	if (!err && (ftruncate(to, st.st_size + more + PADDING_MAX) ||
+		     fcntl(to, F_ADD_SEALS, F_SEAL_GROW)))
+		err = -errno;
 	if (!err) {
 		elf = elf_begin(to, ELF_C_RDWR, NULL);
 		err = elf && rewrite(elf, st.st_size) ? 0 : -EBADMSG;
