@@ -18,7 +18,8 @@ struct pv_frame {
 	const char *context;           /* TASK, IRQ, NMI, #DF, ALLOC, FREE, ...; "" unknown */
 	const char *file;              /* when the log is symbolised already */
 	unsigned int line;
-	const char *unresolved, *why; /* why crash_symbols.h found no line: a word, a sentence; NULL */
+	const char *unresolved,
+		*why; /* why crash_symbols.h found no line: a word, a sentence; NULL */
 	bool guess;   /* '?': perhaps left over on the stack */
 	bool exact;   /* RIP or pc, not a return address */
 	bool inlined; /* `[inline]`: goes with the next frame that is not */

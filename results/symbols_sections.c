@@ -137,9 +137,10 @@ int pv_sym_unpack_sections(int fd, const char *path, char *error, size_t size)
 	      : more > PV_SYM_UNPACKED_MAX || st.st_size > (1ll << 32) ? -EFBIG
 								       : copy(fd, to, st.st_size);
 	close(fd);
-	/* A lying section's place would have elf_update() fill memory up to it: it must not grow. */
-	if (!err && (ftruncate(to, st.st_size + more + PADDING_MAX) ||
-		     fcntl(to, F_ADD_SEALS, F_SEAL_GROW)))
+	/* A lying section's place would have elf_update() fill memory up to it: it must not grow.
+	 */
+	if (!err &&
+	    (ftruncate(to, st.st_size + more + PADDING_MAX) || fcntl(to, F_ADD_SEALS, F_SEAL_GROW)))
 		err = -errno;
 	if (!err) {
 		elf = elf_begin(to, ELF_C_RDWR, NULL);
