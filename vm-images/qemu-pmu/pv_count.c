@@ -97,6 +97,7 @@ static void deliver(struct pv_pmu *pmu)
 		qemu_mutex_lock_iothread();
 	/* Every caller stands at an instruction's boundary. */
 	cs->can_do_io = 1;
+	pv_log(pmu, 'i', 0, pmu->global_status, false);
 	pv_apic_deliver_pmi(env_archcpu(pmu->env)->apic_state, !pmu->shape->amd);
 	cs->can_do_io = can_do_io;
 	if (!locked)

@@ -55,6 +55,8 @@ struct pv_lbr {
 	struct pv_record records[PV_MAX_LBR];
 };
 
+struct pv_log;
+
 struct pv_pmu {
 	CPUX86State *env;
 	const struct pv_shape *shape;
@@ -70,7 +72,8 @@ struct pv_pmu {
 	struct pv_counter counters[PV_COUNTERS];
 	struct pv_lbr lbr;
 	uint64_t storage[PV_MAX_MSRS]; /* by index in shape->msrs */
-	FILE *log;
+	FILE *log_file;
+	struct pv_log *log;
 };
 
 enum pv_access { PV_NOT_OURS, PV_DONE, PV_REFUSED };
@@ -106,6 +109,11 @@ enum pv_access pv_amd_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_amd_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 enum pv_access pv_amd_rdpmc(struct pv_pmu *pmu, uint32_t index, uint64_t *value);
 void pv_amd_configure(struct pv_pmu *pmu);
+
+/* pv_log.c: `what` is r, w, p (rdpmc) or i (an interrupt: register 0, the status before it). */
+void pv_log(struct pv_pmu *pmu, char what, uint32_t msr, uint64_t value, bool refused);
+/* False: no index of the log. */
+bool pv_log_rdpmc(struct pv_pmu *pmu, uint32_t index, uint64_t *value);
 
 /* For each set bit of `set`, which it uses up. */
 #define PV_FOR_EACH(i, set) for (unsigned int i; (set) && (i = ctz64(set), true); (set) &= (set)-1)
