@@ -91,8 +91,13 @@ static void deliver(struct pv_pmu *pmu)
 		else if (!pmu->shape->amd)
 			pmu->global_ctrl = 0;
 	}
-	if (pmu->debugctl & PV_DEBUGCTL_FREEZE_LBR && pmu->shape->lbr_depth)
-		pmu->global_status |= PV_STATUS_LBR_FROZEN;
+	/* SDM 17.4.7: before version 4 the enable bit goes. */
+	if (pmu->debugctl & PV_DEBUGCTL_FREEZE_LBR && pmu->shape->lbr_depth) {
+		if (pmu->shape->amd || pmu->shape->perfmon >= 4)
+			pmu->global_status |= PV_STATUS_LBR_FROZEN;
+		else
+			pmu->debugctl &= ~PV_DEBUGCTL_LBR;
+	}
 	if (!locked)
 		qemu_mutex_lock_iothread();
 	/* Every caller stands at an instruction's boundary. */

@@ -139,6 +139,14 @@ bool pv_pmu_cpuid(CPUX86State *env, uint32_t index, uint32_t count, uint32_t *ea
 	return true;
 }
 
+const struct pv_event *pv_event_of(const struct pv_shape *shape, uint64_t select)
+{
+	for (size_t i = 0; i < shape->nr_events; i++)
+		if (shape->events[i].select == (select & shape->select_mask))
+			return &shape->events[i];
+	return NULL;
+}
+
 /*
  * A cycle shows each occurrence of an event for itself. So a threshold of one changes nothing, a
  * higher one is never met, and inverted it is always met: cycles.
@@ -147,15 +155,14 @@ const struct pv_source *pv_source_of(const struct pv_shape *shape, uint64_t sele
 {
 	static const struct pv_source cycles = {PV_BASE_TIME, 0, 1, 1};
 	unsigned int threshold = select >> SELECT_CMASK_SHIFT & 0xff;
+	const struct pv_event *event;
 
 	if (threshold && select & SELECT_INV)
 		return &cycles;
 	if (threshold > 1)
 		return NULL;
-	for (size_t i = 0; i < shape->nr_events; i++)
-		if (shape->events[i].select == (select & shape->select_mask))
-			return &shape->events[i].source;
-	return NULL;
+	event = pv_event_of(shape, select);
+	return event ? &event->source : NULL;
 }
 
 static void note(struct pv_pmu *pmu, char what, uint32_t msr, uint64_t value, enum pv_access done)
@@ -183,8 +190,11 @@ bool pv_pmu_wrmsr(CPUX86State *env, uint32_t msr, uint64_t value, uintptr_t ra)
 	plain = stored(pmu->shape, msr);
 	if (plain) {
 		done = plain->read_only || value & plain->reserved ? PV_REFUSED : PV_DONE;
-		if (done == PV_DONE)
+		if (done == PV_DONE) {
+			pv_sync(pmu);
 			pmu->storage[plain - pmu->shape->msrs] = value;
+			pv_reconfigure(pmu);
+		}
 		note(pmu, 'w', msr, value, done);
 	} else {
 		pv_sync(pmu);

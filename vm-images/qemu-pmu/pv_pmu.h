@@ -18,6 +18,7 @@
 #define PV_STATUS_FROZEN     (1ull << 59)
 
 /* DEBUGCTL */
+#define PV_DEBUGCTL_LBR        (1ull << 0)
 #define PV_DEBUGCTL_FREEZE_LBR (1ull << 11)
 #define PV_DEBUGCTL_FREEZE     (1ull << 12)
 
@@ -36,6 +37,7 @@ struct pv_counter {
 	const struct pv_source *source;
 	uint8_t modes; /* in which it counts; 0: stopped */
 	bool interrupts;
+	struct pv_source own; /* `source`, where another register has its say */
 };
 
 /* What has happened on this CPU since its reset. */
@@ -120,6 +122,8 @@ bool pv_log_rdpmc(struct pv_pmu *pmu, uint32_t index, uint64_t *value);
 
 /* What an event select register counts by its event, mask and comparison fields. */
 const struct pv_source *pv_source_of(const struct pv_shape *shape, uint64_t select);
+/* The event it chooses, whatever the comparison fields; NULL: one that the model has not got. */
+const struct pv_event *pv_event_of(const struct pv_shape *shape, uint64_t select);
 
 /* hw/intc/apic.c */
 void pv_apic_deliver_pmi(DeviceState *apic, bool mask);
