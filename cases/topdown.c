@@ -2,6 +2,7 @@
 /* PERF_METRICS: the fractions of the pipeline's slots, which only exist in a group that the slots
  * lead. */
 #define _GNU_SOURCE
+#include <linux/hw_breakpoint.h>
 #include <string.h>
 
 #include "cases/lib/sys.h"
@@ -145,4 +146,25 @@ PV_CASE(topdown, refused, .pmu = "intel-core", .each = "event[slots]", .proof = 
 	other = pv_open(t, &one, 0, -1, NULL, 0);
 	pv_expect_errno(t, "under slots that sample", outcome(t, &metric, other), -EINVAL);
 	pv_expect_errno(t, "slots twice in a group", outcome(t, &slots, leader), -EINVAL);
+}
+
+PV_CASE(topdown, foreign_leader, .pmu = "intel-core", .each = "event[slots]", .proof = "kernel",
+	.about =
+		"a fraction is refused under another PMU's event whose config happens to be the slots' number")
+{
+	const struct pv_event_desc *list[METRICS];
+	struct perf_event_attr metric, attr = pv_dummy;
+	struct pv_ev *leader;
+
+	metrics(t, list);
+	metric = pv_attr(t, list[0]);
+	metric.disabled = 0;
+	/* A breakpoint's config means nothing. */
+	attr.type = PERF_TYPE_BREAKPOINT;
+	attr.bp_type = HW_BREAKPOINT_W;
+	attr.bp_addr = (uintptr_t)pv_watch_place();
+	attr.bp_len = 1;
+	attr.config = pv_event(t)->config;
+	leader = pv_open(t, &attr, 0, -1, NULL, 0);
+	pv_expect_errno(t, "open", outcome(t, &metric, leader), -EINVAL);
 }
