@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 MAX_MSRS = 32
 WORD = (1 << 64) - 1
+ALL = (1 << 32) - 1
 BASES = {"instructions": "PV_BASE_INSNS", "time": "PV_BASE_TIME", "branches": "PV_BASE_BRANCHES"}
 # enum pv_branch of vm-images/qemu-pmu/pv_env.h
 KINDS = ("taken", "not-taken", "call", "call-ind", "ret", "jmp-ind", "jmp", "far")
@@ -62,6 +63,11 @@ def check(data: dict[str, Any], wrong: Wrong) -> None:
             wrong(path, "`kinds` goes with `of: branches`, and there only")
         if source.get("select", 0) & ~model["select"]["event"]:
             wrong(path + ["select"], "has bits outside of model.select.event")
+        for key in ("counters", "extra"):
+            if key in source and "select" not in source:
+                wrong(path + [key], "is for an event that has a `select`")
+        if "extra" in source and source["extra"] not in model.get("msrs", {}):
+            wrong(path + ["extra"], f"no such name in model.msrs: '{source['extra']}'")
         if "select" in source and seen.setdefault(source["select"], name) != name:
             wrong(path + ["select"], f"is also that of {seen[source['select']]}")
     if len(model.get("msrs", {})) > MAX_MSRS:
@@ -80,8 +86,10 @@ def _tables(shape: Shape, ident: str) -> str:
         out += f"static const struct pv_source fixed_{ident}[] = {{\n" + "".join(
             f"\t{_source(model['counts'][name])}, /* {name} */\n" for name in model["fixed"]
         ) + "};\n\n"
+    msrs = list(model.get("msrs", {}))
     out += f"static const struct pv_event events_{ident}[] = {{\n" + "".join(
-        f"\t{{0x{source['select']:x}, {_source(source)}}}, /* {name} */\n"
+        f"\t{{0x{source['select']:x}, {_source(source)}, 0x{source.get('counters', ALL):x}, "
+        f"{msrs.index(source['extra']) + 1 if 'extra' in source else 0}}}, /* {name} */\n"
         for name, source in model["counts"].items() if "select" in source) + "};\n\n"
     if model.get("msrs"):
         out += f"static const struct pv_msr msrs_{ident}[] = {{\n" + "".join(
@@ -104,6 +112,7 @@ def _row(shape: Shape, ident: str) -> str:
              f".arch_events = {model.get('arch-events', 0)}",
              f".lbr_depth = {model.get('lbr', {}).get('depth', 0)}",
              f".lbr_arch = {str(model.get('lbr', {}).get('kind') == 'architectural').lower()}",
+             f".lbr_flags = {str(model.get('lbr', {}).get('kind') == 'flags-in-from').lower()}",
              f".metrics = 0x{model.get('metrics', 0):x}ull",
              f".events = events_{ident}",
              f".nr_events = sizeof(events_{ident}) / sizeof(events_{ident}[0])"]

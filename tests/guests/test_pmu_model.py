@@ -22,7 +22,7 @@ import qemubuild  # noqa: E402
 DRIVER = {
     "intel-skylake": "Skylake events, 32-deep LBR, full-width counters, Intel PMU driver",
     "intel-icelake": "AnyThread deprecated, Icelake events, 32-deep LBR, full-width counters, Intel PMU driver",
-    "intel-sapphirerapids": "Architectural LBR, Sapphire Rapids events",
+    "intel-sapphirerapids": "Architectural LBR,  AnyThread deprecated, Sapphire Rapids events, 32-deep LBR, full-width counters, Intel PMU driver",
     "amd-zen2": "Fam17h+ core perfctr, AMD PMU driver",
     "amd-zen4": "Fam17h+ core perfctr, AMD PMU driver",
 }

@@ -91,12 +91,18 @@ static void deliver(struct pv_pmu *pmu)
 		else if (!pmu->shape->amd)
 			pmu->global_ctrl = 0;
 	}
-	if (pmu->debugctl & PV_DEBUGCTL_FREEZE_LBR && pmu->shape->lbr_depth)
-		pmu->global_status |= PV_STATUS_LBR_FROZEN;
+	/* SDM 17.4.7: before version 4 the enable bit goes. */
+	if (pmu->debugctl & PV_DEBUGCTL_FREEZE_LBR && pmu->shape->lbr_depth) {
+		if (pmu->shape->amd || pmu->shape->perfmon >= 4)
+			pmu->global_status |= PV_STATUS_LBR_FROZEN;
+		else
+			pmu->debugctl &= ~PV_DEBUGCTL_LBR;
+	}
 	if (!locked)
 		qemu_mutex_lock_iothread();
 	/* Every caller stands at an instruction's boundary. */
 	cs->can_do_io = 1;
+	pv_log(pmu, 'i', 0, pmu->global_status, false);
 	pv_apic_deliver_pmi(env_archcpu(pmu->env)->apic_state, !pmu->shape->amd);
 	cs->can_do_io = can_do_io;
 	if (!locked)

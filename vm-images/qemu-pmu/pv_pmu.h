@@ -18,6 +18,7 @@
 #define PV_STATUS_FROZEN     (1ull << 59)
 
 /* DEBUGCTL */
+#define PV_DEBUGCTL_LBR        (1ull << 0)
 #define PV_DEBUGCTL_FREEZE_LBR (1ull << 11)
 #define PV_DEBUGCTL_FREEZE     (1ull << 12)
 
@@ -36,6 +37,7 @@ struct pv_counter {
 	const struct pv_source *source;
 	uint8_t modes; /* in which it counts; 0: stopped */
 	bool interrupts;
+	struct pv_source own; /* `source`, where another register has its say */
 };
 
 /* What has happened on this CPU since its reset. */
@@ -55,6 +57,8 @@ struct pv_lbr {
 	struct pv_record records[PV_MAX_LBR];
 };
 
+struct pv_log;
+
 struct pv_pmu {
 	CPUX86State *env;
 	const struct pv_shape *shape;
@@ -70,7 +74,8 @@ struct pv_pmu {
 	struct pv_counter counters[PV_COUNTERS];
 	struct pv_lbr lbr;
 	uint64_t storage[PV_MAX_MSRS]; /* by index in shape->msrs */
-	FILE *log;
+	FILE *log_file;
+	struct pv_log *log;
 };
 
 enum pv_access { PV_NOT_OURS, PV_DONE, PV_REFUSED };
@@ -107,11 +112,18 @@ enum pv_access pv_amd_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 enum pv_access pv_amd_rdpmc(struct pv_pmu *pmu, uint32_t index, uint64_t *value);
 void pv_amd_configure(struct pv_pmu *pmu);
 
+/* pv_log.c: `what` is r, w, p (rdpmc) or i (an interrupt: register 0, the status before it). */
+void pv_log(struct pv_pmu *pmu, char what, uint32_t msr, uint64_t value, bool refused);
+/* False: no index of the log. */
+bool pv_log_rdpmc(struct pv_pmu *pmu, uint32_t index, uint64_t *value);
+
 /* For each set bit of `set`, which it uses up. */
 #define PV_FOR_EACH(i, set) for (unsigned int i; (set) && (i = ctz64(set), true); (set) &= (set)-1)
 
 /* What an event select register counts by its event, mask and comparison fields. */
 const struct pv_source *pv_source_of(const struct pv_shape *shape, uint64_t select);
+/* The event it chooses, whatever the comparison fields; NULL: one that the model has not got. */
+const struct pv_event *pv_event_of(const struct pv_shape *shape, uint64_t select);
 
 /* hw/intc/apic.c */
 void pv_apic_deliver_pmi(DeviceState *apic, bool mask);
