@@ -55,6 +55,8 @@ def check(data: dict[str, Any], wrong: Wrong) -> None:
             wrong(["model", "fixed", i], f"no such name in model.counts: '{name}'")
     if model["select"]["event"] & ~model["select"]["valid"]:
         wrong(["model", "select", "event"], "has bits that are not valid")
+    if "lbr" in model and (model["lbr"]["kind"] == "amd-v2") != (data.get("vendor") == "AuthenticAMD"):
+        wrong(["model", "lbr", "kind"], "amd-v2 is AMD's, the others are Intel's")
     seen: dict[int, str] = {}
     for name, source in model["counts"].items():
         path: list[str | int] = ["model", "counts", name]

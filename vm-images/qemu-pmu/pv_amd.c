@@ -122,7 +122,7 @@ enum pv_access pv_amd_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value)
 	if (msr >= MSR_STATUS && msr <= MSR_STATUS_SET)
 		return write_global(pmu, msr, value);
 	if (!find(msr, &index, &control))
-		return PV_NOT_OURS;
+		return pv_amdlbr_write(pmu, msr, value);
 	if (index >= s->counters)
 		return PV_REFUSED;
 	/* Zen never raises #GP for a bit of PERF_CTL: Linux arch/x86/kvm/svm/pmu.c,
@@ -150,7 +150,7 @@ enum pv_access pv_amd_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value)
 		return pmu->shape->perfmon >= 2 ? PV_DONE : PV_REFUSED;
 	}
 	if (!find(msr, &index, &control))
-		return PV_NOT_OURS;
+		return pv_amdlbr_read(pmu, msr, value);
 	if (index >= pmu->shape->counters)
 		return PV_REFUSED;
 	*value = control ? pmu->counters[index].select : pmu->counters[index].value;

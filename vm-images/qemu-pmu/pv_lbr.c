@@ -60,6 +60,8 @@ bool pv_lbr_on(const struct pv_pmu *pmu)
 
 	if (!s->lbr_depth || pmu->global_status & PV_STATUS_LBR_FROZEN)
 		return false;
+	if (s->amd)
+		return pv_amdlbr_on(pmu);
 	return s->lbr_arch ? pmu->lbr.ctl & CTL_ENABLE : pmu->debugctl & DEBUGCTL_LBR;
 }
 
@@ -105,7 +107,9 @@ void pv_lbr_record(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_
 	record->from = from;
 	record->to = to;
 	record->info = mispredicted(pmu, kind) ? INFO_MISPREDICT : 0;
-	if (pmu->shape->lbr_arch)
+	if (pmu->shape->amd)
+		record->info |= PV_AMDLBR_VALID;
+	else if (pmu->shape->lbr_arch)
 		record->info |= (uint64_t)kinds[kind].type << INFO_TYPE_SHIFT;
 }
 

@@ -11,6 +11,7 @@
 #define CPUID_PERFMON_V2   0x80000022
 #define ANY_THREAD_GONE    (1u << 15)
 #define FIXED_WIDTH_SHIFT  5
+#define LBR_DEPTH_SHIFT    4
 #define SELECT_CMASK_SHIFT 24
 #define SELECT_INV         (1ull << 23)
 
@@ -126,8 +127,10 @@ bool pv_pmu_cpuid(CPUX86State *env, uint32_t index, uint32_t count, uint32_t *ea
 		return false;
 	*eax = *ebx = *ecx = *edx = 0;
 	if (s->amd) {
-		*eax = 1; /* PerfMonV2; neither LBRv2 nor a freeze of both */
-		*ebx = s->counters;
+		/* PerfMonV2, LBRv2, a freeze of both. */
+		*eax = 1 | (s->lbr_depth ? 2 : 0) |
+		       (s->debugctl_valid & PV_DEBUGCTL_FREEZE ? 4 : 0);
+		*ebx = s->counters | s->lbr_depth << LBR_DEPTH_SHIFT;
 		return true;
 	}
 	*eax = s->perfmon | s->counters << 8 | s->width << 16 | s->arch_events << 24;

@@ -50,7 +50,8 @@ struct pv_record {
 };
 
 struct pv_lbr {
-	uint64_t ctl; /* LBR_SELECT, or ARCH_LBR_CTL */
+	uint64_t ctl;       /* LBR_SELECT, or ARCH_LBR_CTL */
+	uint64_t extension; /* AMD: DBG_EXTN_CFG */
 	unsigned int depth, top;
 	struct pv_record records[PV_MAX_LBR];
 };
@@ -96,6 +97,12 @@ void pv_lbr_record(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_
 void pv_lbr_reset(struct pv_pmu *pmu);
 enum pv_access pv_lbr_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_lbr_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+
+/* pv_amdlbr.c */
+#define PV_AMDLBR_VALID (1ull << 2) /* in pv_record.info: has retired */
+bool pv_amdlbr_on(const struct pv_pmu *pmu);
+enum pv_access pv_amdlbr_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
+enum pv_access pv_amdlbr_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 
 /* pv_intel.c, pv_amd.c */
 enum pv_access pv_intel_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
