@@ -24,7 +24,7 @@ DRIVER = {
     "intel-icelake": "AnyThread deprecated, Icelake events, 32-deep LBR, full-width counters, Intel PMU driver",
     "intel-sapphirerapids": "Architectural LBR, Sapphire Rapids events",
     "amd-zen2": "Fam17h+ core perfctr, AMD PMU driver",
-    "amd-zen4": "Fam17h+ core perfctr, 16-deep LBR, AMD PMU driver",
+    "amd-zen4": "Fam17h+ 16-deep LBR, core perfctr, AMD PMU driver",
 }
 COMPLAINTS = re.compile(r"unchecked MSR|WARNING|BUG:|Failed to access perfctr|Broken BIOS|PMU not available|Broken PMU|no PMU driver")
 

@@ -8,6 +8,7 @@
 
 #define CPUID_PERFMON      0xa
 #define CPUID_ARCH_LBR     0x1c
+#define CPUID_IBS          0x8000001b
 #define CPUID_PERFMON_V2   0x80000022
 #define ANY_THREAD_GONE    (1u << 15)
 #define FIXED_WIDTH_SHIFT  5
@@ -40,6 +41,10 @@ static void show(CPUX86State *env, const struct pv_shape *shape)
 	env->cpuid_version = shape->signature;
 	if (shape->amd) {
 		env->features[FEAT_8000_0001_ECX] |= CPUID_EXT3_PERFCORE;
+		if (shape->ibs) {
+			env->features[FEAT_8000_0001_ECX] |= CPUID_EXT3_IBS;
+			env->cpuid_xlevel = MAX(env->cpuid_xlevel, CPUID_IBS);
+		}
 		if (shape->perfmon >= 2)
 			env->cpuid_xlevel = MAX(env->cpuid_xlevel, CPUID_PERFMON_V2);
 	} else {
@@ -98,6 +103,7 @@ void pv_pmu_reset(CPUX86State *env)
 	pmu->global_ctrl = pmu->shape->amd ? 0 : (1ull << pmu->shape->counters) - 1;
 	memset(pmu->counters, 0, sizeof(pmu->counters));
 	pv_lbr_reset(pmu);
+	pv_ibs_reset(pmu);
 	for (size_t i = 0; i < pmu->shape->nr_msrs; i++)
 		pmu->storage[i] = pmu->shape->msrs[i].reset;
 	env->pv.branch = 0;
@@ -121,6 +127,11 @@ bool pv_pmu_cpuid(CPUX86State *env, uint32_t index, uint32_t count, uint32_t *ea
 		*ebx = 7; /* filters by level and kind, call stack */
 		*ecx = 5; /* mispredicted, kind; not timed */
 		*edx = 0;
+		return true;
+	}
+	if (s->ibs && index == CPUID_IBS) {
+		*eax = s->ibs;
+		*ebx = *ecx = *edx = 0;
 		return true;
 	}
 	if (s->amd ? index != CPUID_PERFMON_V2 || s->perfmon < 2 : index != CPUID_PERFMON)
