@@ -104,6 +104,7 @@ def _row(shape: Shape, ident: str) -> str:
              f".arch_events = {model.get('arch-events', 0)}",
              f".lbr_depth = {model.get('lbr', {}).get('depth', 0)}",
              f".lbr_arch = {str(model.get('lbr', {}).get('kind') == 'architectural').lower()}",
+             f".bts = {str(model.get('ds', {}).get('bts', False)).lower()}",
              f".metrics = 0x{model.get('metrics', 0):x}ull",
              f".events = events_{ident}",
              f".nr_events = sizeof(events_{ident}) / sizeof(events_{ident}[0])"]

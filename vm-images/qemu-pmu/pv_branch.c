@@ -13,18 +13,21 @@ void pv_branch_settle(struct pv_pmu *pmu)
 {
 	struct pv_env *pv = &pmu->env->pv;
 	uint32_t kind = pv->branch & (PV_BR_COUNTED - 1);
-	bool to_next;
+	bool to_next, user;
 
 	if (!kind)
 		return;
-	to_next = pmu->env->eip == pv->from + (pv->branch >> 16);
+	to_next = pmu->env->eip == pv->from + PV_LENGTH_OF(pv->branch);
+	user = pv->branch & PV_BR_COUNTED ? pv->branch & PV_BR_USER : pmu->mode & PV_MODE_USER;
 	if (kind == PV_BR_TAKEN && to_next)
 		kind = PV_BR_NOT_TAKEN;
 	if (!(pv->branch & PV_BR_COUNTED))
 		pmu->branches[ctz32(kind)]++;
 	pv->branch = 0;
-	if (kind != PV_BR_NOT_TAKEN)
-		pv_lbr_record(pmu, ctz32(kind), pv->from, pmu->env->eip, to_next);
+	if (kind == PV_BR_NOT_TAKEN)
+		return;
+	pv_lbr_record(pmu, ctz32(kind), pv->from, pmu->env->eip, to_next);
+	pv_bts_record(pmu, ctz32(kind), pv->from, pmu->env->eip, user);
 }
 
 /* At the begin of each translation block that tells of branches. */
@@ -36,7 +39,7 @@ void helper_pv_branch(CPUX86State *env)
 	if (!env->pv.branch)
 		return;
 	pv_branch_settle(pmu);
-	if (--pmu->branch_room)
+	if (--pmu->branch_room && !pmu->pmi)
 		return;
 	/* A counter may be full: look from a place where an interrupt can be raised. */
 	cpu_restore_state(cs, GETPC());
@@ -58,10 +61,13 @@ void pv_pmu_interrupted(CPUX86State *env, bool is_int, bool is_hw)
 		pv_branch_settle(pmu);
 	}
 	/* The way into the handler is a branch to the records, and no instruction. */
-	if (!is_int && pv_lbr_on(pmu)) {
+	if (!is_int && (pv_lbr_on(pmu) || pv_bts_on(pmu))) {
 		env->pv.from = env->eip;
-		env->pv.branch = PV_BR_EVENT | PV_BR_COUNTED;
+		env->pv.branch =
+			PV_BR_EVENT | PV_BR_COUNTED | (pmu->mode & PV_MODE_USER ? PV_BR_USER : 0);
 	}
+	if (pmu->pmi)
+		pv_sync(pmu);
 	/* Out of a halt the mode may stay the same. */
 	pv_arm(pmu);
 }

@@ -50,7 +50,7 @@ static uint64_t base_of(const struct pv_totals *totals, const struct pv_source *
 	case PV_BASE_TIME:
 		return totals->time;
 	case PV_BASE_BRANCHES:
-		for (unsigned int i = 0; i < PV_NR_BRANCHES; i++)
+		for (unsigned int i = 0; i < PV_NR_KINDS; i++)
 			if (source->branches & (1u << i))
 				sum += totals->branches[i];
 		return sum;
@@ -107,10 +107,11 @@ void pv_sync(struct pv_pmu *pmu)
 {
 	uint64_t set = pmu->active;
 	struct pv_totals now;
-	bool pmi = false;
+	bool pmi = pmu->pmi;
 
-	if (!set)
+	if (!set && !pmi)
 		return;
+	pmu->pmi = false;
 	now = pv_totals(pmu);
 	PV_FOR_EACH(i, set)
 	{
@@ -213,7 +214,7 @@ void pv_pmu_mode_changed(CPUX86State *env)
 	/* The instruction that changes the mode belongs to the one it began in. */
 	if (env->pv.branch && !(env->pv.branch & PV_BR_COUNTED)) {
 		pmu->branches[ctz32(env->pv.branch)]++;
-		env->pv.branch |= PV_BR_COUNTED;
+		env->pv.branch |= PV_BR_COUNTED | (pmu->mode & PV_MODE_USER ? PV_BR_USER : 0);
 	}
 	pv_sync(pmu);
 	pmu->mode = mode;
@@ -223,7 +224,7 @@ void pv_pmu_mode_changed(CPUX86State *env)
 void pv_reconfigure(struct pv_pmu *pmu)
 {
 	CPUState *cs = env_cpu(pmu->env);
-	bool branches = pv_lbr_on(pmu);
+	bool branches = pv_lbr_on(pmu) || pv_bts_on(pmu);
 	uint64_t before = pmu->active;
 
 	if (pmu->shape->amd)

@@ -233,6 +233,8 @@ enum pv_access pv_intel_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value)
 	default:
 		done = pv_lbr_write(pmu, msr, value);
 		if (done == PV_NOT_OURS)
+			done = pv_ds_wrmsr(pmu, msr, value);
+		if (done == PV_NOT_OURS)
 			done = write_array(pmu, msr, value);
 		return done == PV_NOT_OURS && is_absent(msr) ? PV_REFUSED : done;
 	}
@@ -262,7 +264,8 @@ enum pv_access pv_intel_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value)
 
 	switch (msr) {
 	case MSR_MISC_ENABLE:
-		*value = pmu->env->msr_ia32_misc_enable | MISC_EMON | MISC_NO_BTS | MISC_NO_PEBS;
+		*value = pmu->env->msr_ia32_misc_enable | MISC_EMON | (s->bts ? 0 : MISC_NO_BTS) |
+			 (s->pebs ? 0 : MISC_NO_PEBS);
 		return PV_DONE;
 	case MSR_DEBUGCTL:
 		*value = pmu->debugctl;
@@ -293,6 +296,8 @@ enum pv_access pv_intel_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value)
 		return s->capabilities & CAP_METRICS ? PV_DONE : PV_REFUSED;
 	default:
 		done = pv_lbr_read(pmu, msr, value);
+		if (done == PV_NOT_OURS)
+			done = pv_ds_rdmsr(pmu, msr, value);
 		return done == PV_NOT_OURS ? read_array(pmu, msr, value) : done;
 	}
 }

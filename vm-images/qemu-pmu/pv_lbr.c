@@ -73,8 +73,7 @@ static bool wanted(const struct pv_pmu *pmu, unsigned int kind)
 	return !(ctl & (user ? SELECT_NOT_USER : SELECT_NOT_KERNEL)) && !(ctl & kinds[kind].select);
 }
 
-/* After the branch has been counted: which ones are mispredicted goes by their number. */
-static bool mispredicted(const struct pv_pmu *pmu, unsigned int kind)
+bool pv_mispredicted(const struct pv_pmu *pmu, unsigned int kind)
 {
 	uint64_t sum = 0;
 
@@ -104,7 +103,7 @@ void pv_lbr_record(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_
 	record = &lbr->records[lbr->top];
 	record->from = from;
 	record->to = to;
-	record->info = mispredicted(pmu, kind) ? INFO_MISPREDICT : 0;
+	record->info = pv_mispredicted(pmu, kind) ? INFO_MISPREDICT : 0;
 	if (pmu->shape->lbr_arch)
 		record->info |= (uint64_t)kinds[kind].type << INFO_TYPE_SHIFT;
 }

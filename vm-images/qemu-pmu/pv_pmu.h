@@ -16,6 +16,7 @@
 /* GLOBAL_STATUS; AMD's PerfMonV2 has 58 and 59 at the same places. */
 #define PV_STATUS_LBR_FROZEN (1ull << 58)
 #define PV_STATUS_FROZEN     (1ull << 59)
+#define PV_STATUS_DS         (1ull << 62)
 
 /* DEBUGCTL */
 #define PV_DEBUGCTL_FREEZE_LBR (1ull << 11)
@@ -36,13 +37,14 @@ struct pv_counter {
 	const struct pv_source *source;
 	uint8_t modes; /* in which it counts; 0: stopped */
 	bool interrupts;
+	bool precise; /* an overflow makes a PEBS record */
 };
 
 /* What has happened on this CPU since its reset. */
 struct pv_totals {
 	uint64_t insns;
 	uint64_t time; /* virtual nanoseconds, not those halted */
-	uint64_t branches[PV_NR_BRANCHES];
+	uint64_t branches[PV_NR_KINDS];
 };
 
 struct pv_record {
@@ -55,6 +57,26 @@ struct pv_lbr {
 	struct pv_record records[PV_MAX_LBR];
 };
 
+/* The debug store: SDM volume 3, 17.4.9. */
+struct pv_ds {
+	uint64_t area;
+	uint64_t pebs_enable, data_cfg, load_latency;
+	uint64_t told;      /* records, for the promises that are broken at every 16th */
+	uint64_t pending;   /* counters that have overflowed, their record is not written yet */
+	uint64_t access_ip; /* the last instruction that accessed memory ... */
+	uint32_t access;    /* ... and how: PV_AC_* */
+};
+
+/* Promises that can be broken for a test: pv_break.c. */
+enum pv_break {
+	PV_BREAK_BTS_TARGET, /* where a branch goes is two bytes off */
+	PV_BREAK_BTS_LOST,   /* every 16th branch is not told */
+	PV_BREAK_BTS_PMI,    /* no interrupt at the threshold */
+	PV_BREAK_BTS_LEVEL,  /* BTS_OFF_OS and BTS_OFF_USR are ignored */
+	PV_BREAK_BTS_RING,   /* without BTINT it stops at the end */
+	PV_BREAKS,
+};
+
 struct pv_pmu {
 	CPUX86State *env;
 	const struct pv_shape *shape;
@@ -64,11 +86,14 @@ struct pv_pmu {
 	uint64_t active; /* counters that count in some mode */
 	bool svme;       /* EFER.SVME */
 	struct pv_totals last;
-	uint64_t branches[PV_NR_BRANCHES];
-	uint64_t branch_room; /* branches until one may overflow a counter */
+	uint64_t branches[PV_NR_KINDS];
+	uint64_t branch_room; /* branches and accesses until one may overflow a counter */
+	bool pmi;             /* the debug store asks for the interrupt */
 	uint64_t global_ctrl, global_status, fixed_ctrl, debugctl;
 	struct pv_counter counters[PV_COUNTERS];
 	struct pv_lbr lbr;
+	struct pv_ds ds;
+	enum pv_break broken;          /* PV_BREAKS: none */
 	uint64_t storage[PV_MAX_MSRS]; /* by index in shape->msrs */
 	FILE *log;
 };
@@ -87,15 +112,31 @@ void pv_timer(void *opaque);
 uint64_t pv_width_mask(const struct pv_pmu *pmu, unsigned int index);
 struct pv_totals pv_totals(struct pv_pmu *pmu);
 
-/* pv_branch.c: counts the branch that has begun last; `env->eip` is where it went. */
+/* pv_branch.c: counts the branch and the accesses that have begun last; `env->eip` is where it
+ * went. */
 void pv_branch_settle(struct pv_pmu *pmu);
 
 /* pv_lbr.c; `kind` is the number of a bit of enum pv_branch. */
 bool pv_lbr_on(const struct pv_pmu *pmu);
 void pv_lbr_record(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_t to, bool to_next);
 void pv_lbr_reset(struct pv_pmu *pmu);
+/* After the branch has been counted: which ones are mispredicted goes by their number. */
+bool pv_mispredicted(const struct pv_pmu *pmu, unsigned int kind);
 enum pv_access pv_lbr_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_lbr_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+
+/* pv_break.c; a NULL name: nothing is broken. */
+bool pv_break_parse(struct pv_pmu *pmu, const char *name, Error **errp);
+
+/* pv_ds.c: the debug store and BTS. Accesses are the supervisor's, whatever runs; false: this one
+ * would fault, and is left out. */
+bool pv_ds_read(struct pv_pmu *pmu, uint64_t at, void *to, size_t size);
+bool pv_ds_write(struct pv_pmu *pmu, uint64_t at, const void *from, size_t size);
+bool pv_bts_on(const struct pv_pmu *pmu);
+void pv_bts_record(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_t to, bool user);
+void pv_ds_reset(struct pv_pmu *pmu);
+enum pv_access pv_ds_wrmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
+enum pv_access pv_ds_rdmsr(const struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 
 /* pv_intel.c, pv_amd.c */
 enum pv_access pv_intel_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
