@@ -7,7 +7,10 @@
 static const char *const names[PV_BREAKS] = {
 	[PV_BREAK_BTS_TARGET] = "bts-target", [PV_BREAK_BTS_LOST] = "bts-lost",
 	[PV_BREAK_BTS_PMI] = "bts-pmi",       [PV_BREAK_BTS_LEVEL] = "bts-level",
-	[PV_BREAK_BTS_RING] = "bts-ring",
+	[PV_BREAK_BTS_RING] = "bts-ring",     [PV_BREAK_PEBS_IP] = "pebs-ip",
+	[PV_BREAK_PEBS_REGS] = "pebs-regs",   [PV_BREAK_PEBS_ADDRESS] = "pebs-address",
+	[PV_BREAK_PEBS_TIME] = "pebs-time",   [PV_BREAK_PEBS_RELOAD] = "pebs-reload",
+	[PV_BREAK_PEBS_LOST] = "pebs-lost",   [PV_BREAK_PEBS_LATENCY] = "pebs-latency",
 };
 
 bool pv_break_parse(struct pv_pmu *pmu, const char *name, Error **errp)

@@ -125,6 +125,10 @@ void pv_sync(struct pv_pmu *pmu)
 		if (c->value <= mask)
 			continue;
 		c->value &= mask;
+		if (c->precise) {
+			pmu->ds.pending |= 1ull << i;
+			continue;
+		}
 		if (!pmu->shape->amd || pmu->shape->perfmon >= 2)
 			pmu->global_status |= 1ull << i;
 		pmi |= c->interrupts;
@@ -147,7 +151,7 @@ void pv_arm(struct pv_pmu *pmu)
 
 	pmu->branch_room = UINT64_MAX;
 	/* Halted: nothing happens until an interrupt, which comes here again. */
-	if (!set || cs->halted)
+	if ((!set && !pmu->ds.pending) || cs->halted)
 		return;
 	now = pv_totals(pmu);
 	PV_FOR_EACH(i, set)
@@ -155,7 +159,7 @@ void pv_arm(struct pv_pmu *pmu)
 		struct pv_counter *c = &pmu->counters[i];
 		uint64_t n;
 
-		if (!c->interrupts || !counts_in(c, pmu->mode))
+		if (!(c->interrupts || c->precise) || !counts_in(c, pmu->mode))
 			continue;
 		n = missing(c->source, base_of(&now, c->source),
 			    pv_width_mask(pmu, i) + 1 - c->value);
@@ -172,6 +176,9 @@ void pv_arm(struct pv_pmu *pmu)
 		ns = MIN(ns, (uint64_t)icount_to_ns(least));
 	else if (least != UINT64_MAX)
 		ns = MIN(ns, INT32_MAX);
+	/* A record is due at the next boundary. */
+	if (pmu->ds.pending)
+		ns = 0;
 	if (ns == UINT64_MAX)
 		return;
 	can_do_io = cs->can_do_io;
@@ -189,9 +196,7 @@ void pv_timer(void *opaque)
 	struct pv_pmu *pmu = opaque;
 
 	pmu->armed = INT64_MAX;
-	pv_branch_settle(pmu);
-	pv_sync(pmu);
-	pv_arm(pmu);
+	pv_boundary(pmu);
 }
 
 static enum pv_mode mode_of(CPUX86State *env)
@@ -225,6 +230,7 @@ void pv_reconfigure(struct pv_pmu *pmu)
 {
 	CPUState *cs = env_cpu(pmu->env);
 	bool branches = pv_lbr_on(pmu) || pv_bts_on(pmu);
+	bool precise = pmu->ds.pebs_enable;
 	uint64_t before = pmu->active;
 
 	if (pmu->shape->amd)
@@ -238,7 +244,11 @@ void pv_reconfigure(struct pv_pmu *pmu)
 		if (!c->modes)
 			continue;
 		pmu->active |= 1ull << i;
-		branches |= c->source->base == PV_BASE_BRANCHES;
+		c->precise = pv_pebs_on(pmu, i);
+		if (c->source->base == PV_BASE_BRANCHES) {
+			branches |= c->source->branches & ~PV_ACCESSES;
+			precise |= c->source->branches & PV_ACCESSES;
+		}
 	}
 	if (!before)
 		pmu->last = pv_totals(pmu);
@@ -246,5 +256,9 @@ void pv_reconfigure(struct pv_pmu *pmu)
 		cs->tcg_cflags |= CF_PV_BRANCHES;
 	else
 		cs->tcg_cflags &= ~CF_PV_BRANCHES;
+	if (precise)
+		cs->tcg_cflags |= CF_PV_PRECISE;
+	else
+		cs->tcg_cflags &= ~CF_PV_PRECISE;
 	pv_arm(pmu);
 }

@@ -105,17 +105,17 @@ static bool canonical(uint64_t address)
 enum pv_access pv_ds_wrmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t value)
 {
 	if (msr != MSR_DS_AREA || !(pmu->shape->bts || pmu->shape->pebs))
-		return PV_NOT_OURS;
+		return pv_pebs_wrmsr(pmu, msr, value);
 	if (!canonical(value))
 		return PV_REFUSED;
 	pmu->ds.area = value;
 	return PV_DONE;
 }
 
-enum pv_access pv_ds_rdmsr(const struct pv_pmu *pmu, uint32_t msr, uint64_t *value)
+enum pv_access pv_ds_rdmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t *value)
 {
 	if (msr != MSR_DS_AREA || !(pmu->shape->bts || pmu->shape->pebs))
-		return PV_NOT_OURS;
+		return pv_pebs_rdmsr(pmu, msr, value);
 	*value = pmu->ds.area;
 	return PV_DONE;
 }

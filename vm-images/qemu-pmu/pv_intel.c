@@ -32,9 +32,12 @@ enum {
 #define FIXED_ANY  4
 #define FIXED_PMI  8
 #define FIXED_BITS 4
+/* Adaptive PEBS records */
+#define FIXED_ADAPTIVE (1ull << 32)
 
-#define CAP_FULL_WRITE (1ull << 13)
-#define CAP_METRICS    (1ull << 15)
+#define CAP_FULL_WRITE    (1ull << 13)
+#define CAP_PEBS_BASELINE (1ull << 14)
+#define CAP_METRICS       (1ull << 15)
 
 #define CTRL_METRICS (1ull << 48)
 
@@ -106,8 +109,11 @@ static uint64_t fixed_ctrl_valid(const struct pv_shape *s)
 	/* AnyThread came with version 3, CPUID 0xA EDX bit 15 takes it away with version 5. */
 	if (s->perfmon >= 3 && s->perfmon < 5)
 		one |= FIXED_ANY;
-	for (unsigned int i = 0; i < s->fixed; i++)
+	for (unsigned int i = 0; i < s->fixed; i++) {
 		valid |= one << (i * FIXED_BITS);
+		if (s->capabilities & CAP_PEBS_BASELINE)
+			valid |= FIXED_ADAPTIVE << (i * FIXED_BITS);
+	}
 	return valid;
 }
 

@@ -69,11 +69,18 @@ struct pv_ds {
 
 /* Promises that can be broken for a test: pv_break.c. */
 enum pv_break {
-	PV_BREAK_BTS_TARGET, /* where a branch goes is two bytes off */
-	PV_BREAK_BTS_LOST,   /* every 16th branch is not told */
-	PV_BREAK_BTS_PMI,    /* no interrupt at the threshold */
-	PV_BREAK_BTS_LEVEL,  /* BTS_OFF_OS and BTS_OFF_USR are ignored */
-	PV_BREAK_BTS_RING,   /* without BTINT it stops at the end */
+	PV_BREAK_BTS_TARGET,   /* where a branch goes is two bytes off */
+	PV_BREAK_BTS_LOST,     /* every 16th branch is not told */
+	PV_BREAK_BTS_PMI,      /* no interrupt at the threshold */
+	PV_BREAK_BTS_LEVEL,    /* BTS_OFF_OS and BTS_OFF_USR are ignored */
+	PV_BREAK_BTS_RING,     /* without BTINT it stops at the end */
+	PV_BREAK_PEBS_IP,      /* the eventing IP is that of the next instruction */
+	PV_BREAK_PEBS_REGS,    /* R12 is one too large */
+	PV_BREAK_PEBS_ADDRESS, /* the datum's address is a line further on */
+	PV_BREAK_PEBS_TIME,    /* the time stands still */
+	PV_BREAK_PEBS_RELOAD,  /* the counter's reset value is 16 too small */
+	PV_BREAK_PEBS_LOST,    /* every 16th record is not written */
+	PV_BREAK_PEBS_LATENCY, /* no latency of retirement */
 	PV_BREAKS,
 };
 
@@ -112,9 +119,9 @@ void pv_timer(void *opaque);
 uint64_t pv_width_mask(const struct pv_pmu *pmu, unsigned int index);
 struct pv_totals pv_totals(struct pv_pmu *pmu);
 
-/* pv_branch.c: counts the branch and the accesses that have begun last; `env->eip` is where it
- * went. */
-void pv_branch_settle(struct pv_pmu *pmu);
+/* pv_branch.c: at an instruction's boundary: counts the branch and the accesses that have begun
+ * last (`env->eip` is where it went), writes the records that are due, raises the interrupt. */
+void pv_boundary(struct pv_pmu *pmu);
 
 /* pv_lbr.c; `kind` is the number of a bit of enum pv_branch. */
 bool pv_lbr_on(const struct pv_pmu *pmu);
@@ -136,7 +143,15 @@ bool pv_bts_on(const struct pv_pmu *pmu);
 void pv_bts_record(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_t to, bool user);
 void pv_ds_reset(struct pv_pmu *pmu);
 enum pv_access pv_ds_wrmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
-enum pv_access pv_ds_rdmsr(const struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+enum pv_access pv_ds_rdmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+
+/* pv_pebs.c */
+void pv_access_settle(struct pv_pmu *pmu);
+bool pv_pebs_on(const struct pv_pmu *pmu, unsigned int counter);
+/* Writes the record that is due, and loads its counters anew. */
+void pv_pebs_flush(struct pv_pmu *pmu);
+enum pv_access pv_pebs_wrmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
+enum pv_access pv_pebs_rdmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 
 /* pv_intel.c, pv_amd.c */
 enum pv_access pv_intel_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);

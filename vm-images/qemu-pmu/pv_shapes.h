@@ -53,7 +53,8 @@ struct pv_shape {
 	unsigned int lbr_depth;   /* 0: none */
 	bool lbr_arch;
 	bool bts, pebs;
-	uint16_t latency[4]; /* cycles of a load from each of PV_MEMORY_* */
+	bool split_latency;  /* PEBS tells the instruction's latency and the datum's */
+	uint16_t latency[4]; /* cycles of a load from L1, L2, L3 and memory */
 	const struct pv_source *fixed_sources;
 	const struct pv_event *events;
 	size_t nr_events;
