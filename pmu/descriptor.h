@@ -120,6 +120,21 @@ struct pv_erratum {
 	const char *ref;
 };
 
+/* What a PMU that writes into an AUX buffer promises. */
+struct pv_aux_desc {
+	bool there;
+	bool one_piece; /* an overwritten buffer must be one physical piece (PERF_PMU_CAP_AUX_NO_SG)
+			 */
+	bool exclusive; /* one event for each task or CPU, others: EBUSY (PERF_PMU_CAP_EXCLUSIVE) */
+	bool itrace;    /* PERF_RECORD_ITRACE_START comes first (PERF_PMU_CAP_ITRACE) */
+	bool samples;   /* its data may go into the samples of its group */
+	bool output;    /* other events may write into its buffer */
+	bool pause;     /* PERF_PMU_CAP_AUX_PAUSE */
+	unsigned int record; /* bytes of each record; 0: a stream */
+	unsigned int margin; /* bytes by which a chunk may be larger than the watermark */
+	unsigned int turn;   /* bytes that one turn of pv_asm_loop() adds at least */
+};
+
 struct pv_pmu {
 	const char *name;   /* the descriptor: "pmuv3-qemu" */
 	const char *family; /* first part of the case ids: "pmuv3" */
@@ -133,6 +148,7 @@ struct pv_pmu {
 	unsigned int counters; /* programmable counters; 0: not limited */
 	unsigned int fixed;    /* counters that only serve one event (Arm cycle counter) */
 	unsigned int width;    /* bits of a counter; 0: 64 */
+	struct pv_aux_desc aux;
 	const struct pv_event_desc *events;
 	size_t nr_events;
 	const struct pv_format_desc *formats;

@@ -103,6 +103,7 @@ class Pmu:
     caps: tuple[str, ...]
     sampling_errno: int
     counters: dict[str, Any]
+    aux: dict[str, Any] | None
     formats: tuple[Format, ...]
     events: tuple[Event, ...]
     errata: tuple[Erratum, ...]
@@ -293,7 +294,7 @@ class Builder:
         return Pmu(self.d.name, d["family"], d["title"], d["ref"], d.get("sysfs"),
                    d.get("probe", ""), d.get("vendor"), shape, frozenset(d.get("arch", ARCHES)), tuple(d.get("caps", ())),
                    getattr(errno, d.get("sampling_errno", "EOPNOTSUPP")),
-                   d.get("counters", {}), formats, events, errata,
+                   d.get("counters", {}), d.get("aux"), formats, events, errata,
                    hashlib.sha256(canonical.encode()).hexdigest()[:16], self.d.file)
 
 
