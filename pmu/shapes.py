@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 MAX_MSRS = 32
 WORD = (1 << 64) - 1
+ALL = (1 << 32) - 1
 BASES = {"instructions": "PV_BASE_INSNS", "time": "PV_BASE_TIME", "branches": "PV_BASE_BRANCHES",
          "accesses": "PV_BASE_BRANCHES"}
 # enum pv_branch and pv_access_kind of vm-images/qemu-pmu/pv_env.h; None: no event can name it
@@ -28,6 +29,7 @@ class Shape:
     vendor: str
     counters: dict[str, Any]
     model: dict[str, Any]
+    precise: dict[str, Any]
 
     @property
     def complete(self) -> bool:
@@ -53,11 +55,17 @@ def check(data: dict[str, Any], wrong: Wrong) -> None:
         return
     if "cpu" in model and len(model.get("fixed", [])) != data["counters"].get("fixed", 0):
         wrong(["model", "fixed"], "must name as many events as counters.fixed has counters")
-    for i, name in enumerate(model.get("fixed", [])):
-        if name not in model["counts"]:
-            wrong(["model", "fixed", i], f"no such name in model.counts: '{name}'")
+    for path, names in ((["model", "fixed"], model.get("fixed", [])),
+                        (["model", "ibs", "counts"], model.get("ibs", {}).get("counts", []))):
+        for i, name in enumerate(names):
+            if name not in model["counts"]:
+                wrong([*path, i], f"no such name in model.counts: '{name}'")
+    if "ibs" in model and data.get("vendor") != "AuthenticAMD":
+        wrong(["model", "ibs"], "is AMD's")
     if model["select"]["event"] & ~model["select"]["valid"]:
         wrong(["model", "select", "event"], "has bits that are not valid")
+    if "lbr" in model and (model["lbr"]["kind"] == "amd-v2") != (data.get("vendor") == "AuthenticAMD"):
+        wrong(["model", "lbr", "kind"], "amd-v2 is AMD's, the others are Intel's")
     seen: dict[int, str] = {}
     for name, source in model["counts"].items():
         path: list[str | int] = ["model", "counts", name]
@@ -69,6 +77,11 @@ def check(data: dict[str, Any], wrong: Wrong) -> None:
                 wrong(path + ["kinds"], f"{kind} is none of {', '.join(known)}")
         if source.get("select", 0) & ~model["select"]["event"]:
             wrong(path + ["select"], "has bits outside of model.select.event")
+        for key in ("counters", "extra"):
+            if key in source and "select" not in source:
+                wrong(path + [key], "is for an event that has a `select`")
+        if "extra" in source and source["extra"] not in model.get("msrs", {}):
+            wrong(path + ["extra"], f"no such name in model.msrs: '{source['extra']}'")
         if "select" in source and seen.setdefault(source["select"], name) != name:
             wrong(path + ["select"], f"is also that of {seen[source['select']]}")
     if len(model.get("msrs", {})) > MAX_MSRS:
@@ -83,12 +96,14 @@ def _source(source: dict[str, Any]) -> str:
 
 def _tables(shape: Shape, ident: str) -> str:
     model, out = shape.model, ""
-    if model.get("fixed"):
-        out += f"static const struct pv_source fixed_{ident}[] = {{\n" + "".join(
-            f"\t{_source(model['counts'][name])}, /* {name} */\n" for name in model["fixed"]
-        ) + "};\n\n"
+    for what, names in (("fixed", model.get("fixed")), ("ibs", model.get("ibs", {}).get("counts"))):
+        if names:
+            out += f"static const struct pv_source {what}_{ident}[] = {{\n" + "".join(
+                f"\t{_source(model['counts'][name])}, /* {name} */\n" for name in names) + "};\n\n"
+    msrs = list(model.get("msrs", {}))
     out += f"static const struct pv_event events_{ident}[] = {{\n" + "".join(
-        f"\t{{0x{source['select']:x}, {_source(source)}}}, /* {name} */\n"
+        f"\t{{0x{source['select']:x}, {_source(source)}, 0x{source.get('counters', ALL):x}, "
+        f"{msrs.index(source['extra']) + 1 if 'extra' in source else 0}}}, /* {name} */\n"
         for name, source in model["counts"].items() if "select" in source) + "};\n\n"
     if model.get("msrs"):
         out += f"static const struct pv_msr msrs_{ident}[] = {{\n" + "".join(
@@ -100,7 +115,7 @@ def _tables(shape: Shape, ident: str) -> str:
 
 def _row(shape: Shape, ident: str) -> str:
     model, counters = shape.model, shape.counters
-    ds = model.get("ds", {})
+    ds, precise = model.get("ds", {}), shape.precise
     items = [f'.name = "{shape.name}"', f".amd = {str(shape.vendor == 'AuthenticAMD').lower()}",
              f".signature = 0x{shape.signature:x}", f".perfmon = {model['perfmon']}",
              f".counters = {counters['programmable']}", f".fixed = {counters.get('fixed', 0)}",
@@ -113,13 +128,17 @@ def _row(shape: Shape, ident: str) -> str:
              f".lbr_depth = {model.get('lbr', {}).get('depth', 0)}",
              f".lbr_arch = {str(model.get('lbr', {}).get('kind') == 'architectural').lower()}",
              *(f".{key.replace('-', '_')} = {str(ds.get(key, False)).lower()}"
-               for key in ("bts", "pebs", "split-latency")),
-             f".latency = {{{', '.join(map(str, ds.get('latency', [0])))}}}",
+               for key in ("bts", "pebs")),
+             f".split_latency = {str(precise.get('split-latency', False)).lower()}",
+             f".latency = {{{', '.join(map(str, precise.get('latency', [0])))}}}",
+             f".lbr_flags = {str(model.get('lbr', {}).get('kind') == 'flags-in-from').lower()}",
              f".metrics = 0x{model.get('metrics', 0):x}ull",
              f".events = events_{ident}",
              f".nr_events = sizeof(events_{ident}) / sizeof(events_{ident}[0])"]
     if model.get("fixed"):
         items.append(f".fixed_sources = fixed_{ident}")
+    if "ibs" in model:
+        items += [f".ibs = 0x{model['ibs']['capabilities']:x}", f".ibs_sources = ibs_{ident}"]
     if model.get("msrs"):
         items += [f".msrs = msrs_{ident}", f".nr_msrs = {len(model['msrs'])}"]
     return "\t{" + ",\n\t ".join(items) + "},\n"

@@ -24,6 +24,7 @@ static void settle_branch(struct pv_pmu *pmu)
 	if (!(pv->branch & PV_BR_COUNTED))
 		pmu->branches[ctz32(kind)]++;
 	pv->branch = 0;
+	pv_ibs_branch(pmu, ctz32(kind), pv->from, pmu->env->eip, pv_mispredicted(pmu, ctz32(kind)));
 	if (kind == PV_BR_NOT_TAKEN)
 		return;
 	pv_lbr_record(pmu, ctz32(kind), pv->from, pmu->env->eip, to_next);
@@ -70,14 +71,20 @@ void pv_pmu_interrupted(CPUX86State *env, bool is_int, bool is_hw)
 	if (env->pv.branch && !is_int && !is_hw && env->eip == env->pv.from)
 		env->pv.branch = 0;
 	/* What a software interrupt does is not over. */
-	if (!is_int)
-		pv_boundary(pmu);
+	if (!is_int) {
+		pv_access_settle(pmu);
+		settle_branch(pmu);
+		if (pmu->shape->bts || pmu->shape->pebs)
+			pv_boundary(pmu);
+	}
 	/* The way into the handler is a branch to the records, and no instruction. */
 	if (!is_int && (pv_lbr_on(pmu) || pv_bts_on(pmu))) {
 		env->pv.from = env->eip;
 		env->pv.branch =
 			PV_BR_EVENT | PV_BR_COUNTED | (pmu->mode & PV_MODE_USER ? PV_BR_USER : 0);
 	}
+	if (!is_int)
+		pv_ibs_interrupted(pmu);
 	/* Out of a halt the mode may stay the same. */
 	pv_arm(pmu);
 }
