@@ -50,6 +50,12 @@ BROKEN = {
     "bts-pmi": "intel-bts/aux/watermark:branches,4",
     "bts-level": "intel-bts/bts/modes:branches,user",
     "bts-ring": "intel-bts/bts/newest:branches,4",
+    "pebs-ip": "intel-core/pebs/exact:loads",
+    "pebs-regs": "intel-core/pebs/registers:stores",
+    "pebs-address": "intel-core/pebs/address:loads",
+    "pebs-time": "intel-core/pebs/time",
+    "pebs-reload": "intel-core/pebs/exact:branches",
+    "pebs-lost": "intel-core/pebs/exact:instructions",
 }
 WRAPPER = """#!/bin/sh
 for a; do case $a in *pv-pmu=*) a="$a,pv-pmu-break=%s";; esac; set -- "$@" "$a"; shift; done
