@@ -59,6 +59,8 @@ bool pv_lbr_on(const struct pv_pmu *pmu)
 
 	if (!s->lbr_depth || pmu->global_status & PV_STATUS_LBR_FROZEN)
 		return false;
+	if (s->amd)
+		return pv_amdlbr_on(pmu);
 	return s->lbr_arch ? pmu->lbr.ctl & CTL_ENABLE : pmu->debugctl & PV_DEBUGCTL_LBR;
 }
 
@@ -72,8 +74,7 @@ static bool wanted(const struct pv_pmu *pmu, unsigned int kind)
 	return !(ctl & (user ? SELECT_NOT_USER : SELECT_NOT_KERNEL)) && !(ctl & kinds[kind].select);
 }
 
-/* After the branch has been counted: which ones are mispredicted goes by their number. */
-static bool mispredicted(const struct pv_pmu *pmu, unsigned int kind)
+bool pv_mispredicted(const struct pv_pmu *pmu, unsigned int kind)
 {
 	uint64_t sum = 0;
 
@@ -103,10 +104,12 @@ void pv_lbr_record(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_
 	record = &lbr->records[lbr->top];
 	record->from = from;
 	record->to = to;
-	record->info = mispredicted(pmu, kind) ? INFO_MISPREDICT : 0;
+	record->info = pv_mispredicted(pmu, kind) ? INFO_MISPREDICT : 0;
 	if (pmu->shape->lbr_flags)
 		record->from = (from & ~FROM_FLAGS) | record->info;
-	if (pmu->shape->lbr_arch)
+	if (pmu->shape->amd)
+		record->info |= PV_AMDLBR_VALID;
+	else if (pmu->shape->lbr_arch)
 		record->info |= (uint64_t)kinds[kind].type << INFO_TYPE_SHIFT;
 }
 

@@ -8,9 +8,11 @@
 
 #define CPUID_PERFMON      0xa
 #define CPUID_ARCH_LBR     0x1c
+#define CPUID_IBS          0x8000001b
 #define CPUID_PERFMON_V2   0x80000022
 #define ANY_THREAD_GONE    (1u << 15)
 #define FIXED_WIDTH_SHIFT  5
+#define LBR_DEPTH_SHIFT    4
 #define SELECT_CMASK_SHIFT 24
 #define SELECT_INV         (1ull << 23)
 
@@ -39,6 +41,10 @@ static void show(CPUX86State *env, const struct pv_shape *shape)
 	env->cpuid_version = shape->signature;
 	if (shape->amd) {
 		env->features[FEAT_8000_0001_ECX] |= CPUID_EXT3_PERFCORE;
+		if (shape->ibs) {
+			env->features[FEAT_8000_0001_ECX] |= CPUID_EXT3_IBS;
+			env->cpuid_xlevel = MAX(env->cpuid_xlevel, CPUID_IBS);
+		}
 		if (shape->perfmon >= 2)
 			env->cpuid_xlevel = MAX(env->cpuid_xlevel, CPUID_PERFMON_V2);
 	} else {
@@ -97,6 +103,7 @@ void pv_pmu_reset(CPUX86State *env)
 	pmu->global_ctrl = pmu->shape->amd ? 0 : (1ull << pmu->shape->counters) - 1;
 	memset(pmu->counters, 0, sizeof(pmu->counters));
 	pv_lbr_reset(pmu);
+	pv_ibs_reset(pmu);
 	for (size_t i = 0; i < pmu->shape->nr_msrs; i++)
 		pmu->storage[i] = pmu->shape->msrs[i].reset;
 	env->pv.branch = 0;
@@ -122,12 +129,19 @@ bool pv_pmu_cpuid(CPUX86State *env, uint32_t index, uint32_t count, uint32_t *ea
 		*edx = 0;
 		return true;
 	}
+	if (s->ibs && index == CPUID_IBS) {
+		*eax = s->ibs;
+		*ebx = *ecx = *edx = 0;
+		return true;
+	}
 	if (s->amd ? index != CPUID_PERFMON_V2 || s->perfmon < 2 : index != CPUID_PERFMON)
 		return false;
 	*eax = *ebx = *ecx = *edx = 0;
 	if (s->amd) {
-		*eax = 1; /* PerfMonV2; neither LBRv2 nor a freeze of both */
-		*ebx = s->counters;
+		/* PerfMonV2, LBRv2, a freeze of both. */
+		*eax = 1 | (s->lbr_depth ? 2 : 0) |
+		       (s->debugctl_valid & PV_DEBUGCTL_FREEZE ? 4 : 0);
+		*ebx = s->counters | s->lbr_depth << LBR_DEPTH_SHIFT;
 		return true;
 	}
 	*eax = s->perfmon | s->counters << 8 | s->width << 16 | s->arch_events << 24;

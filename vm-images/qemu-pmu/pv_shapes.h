@@ -57,6 +57,8 @@ struct pv_shape {
 	unsigned int lbr_depth;   /* 0: none */
 	bool lbr_arch;
 	bool lbr_flags; /* the flags are in LBR_FROM, there is no LBR_INFO */
+	uint32_t ibs;                        /* CPUID 8000_001B EAX; 0: none */
+	const struct pv_source *ibs_sources; /* fetches, cycles, ops */
 	const struct pv_source *fixed_sources;
 	const struct pv_event *events;
 	size_t nr_events;
