@@ -288,9 +288,21 @@ bool pv_frame_line(struct pv_open *o, const char *text, size_t len)
 	return is;
 }
 
+const char *pv_frame_plus(const char *text, size_t len)
+{
+	const char *end = text + len, *p = text;
+
+	while ((p = memchr(p, '+', end - p))) {
+		if (end - p >= 3 && p[1] == '0' && p[2] == 'x')
+			return p;
+		p++;
+	}
+	return NULL;
+}
+
 const char *pv_frame_find(const char *text, size_t len, size_t *n)
 {
-	const char *end = text + len, *plus = memmem(text, len, "+0x", 3), *from = plus;
+	const char *end = text + len, *plus = pv_frame_plus(text, len), *from = plus;
 
 	if (!plus)
 		return NULL;
