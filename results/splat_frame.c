@@ -238,13 +238,21 @@ bool pv_frame_parse(struct pv_open *o, const char *text, size_t len, struct pv_f
 	return f->func && c.p == c.end;
 }
 
-/* arm64 says pc, then the trace begins with it again. */
+/* arm64 says pc, then the trace begins with it again; between them lr when pc is in no function. */
 static bool is_again(const struct pv_open *o, const struct pv_frame *f)
 {
-	const struct pv_frame *pc = o->nr_main ? &o->frame[o->nr_main - 1] : NULL;
+	if (f->exact || f->guess)
+		return false;
+	for (size_t i = o->nr_main > 2 ? o->nr_main - 2 : 0; i < o->nr_main; i++) {
+		const struct pv_frame *pc = &o->frame[i];
 
-	return pc && pc->exact && !f->exact && !f->guess && f->func && pc->func && f->size &&
-	       !strcmp(f->func, pc->func) && f->offset == pc->offset && f->size == pc->size;
+		if (pc->exact && f->func && pc->func && f->size && !strcmp(f->func, pc->func) &&
+		    f->offset == pc->offset && f->size == pc->size)
+			return true;
+		if (pc->exact && !f->func && !pc->func && f->address == pc->address)
+			return true;
+	}
+	return false;
 }
 
 static const char *const asides[] = {

@@ -240,7 +240,9 @@ bool pv_frame_title(struct pv_open *o, char name[PV_FUNC_MAX])
 	}
 	if (pv_frame_first(o, c->from == PV_FROM_STUCK ? pv_frame_below_tick(o) : 0, c->skip,
 			   name) ||
-	    (!(c->flags & PV_STALL) && pv_frame_first(o, 0, 0, name)))
+	    (!(c->flags & PV_STALL) &&
+	     (pv_frame_first(o, 0, c->skip & (PV_SKIP_COPY | PV_SKIP_LOCK), name) ||
+	      pv_frame_first(o, 0, 0, name))))
 		return true;
 	/* Nothing but helpers: better these than nothing. */
 	name[0] = 0;

@@ -62,8 +62,12 @@ enum pv_body pv_on_pc(struct pv_open *o, const char *p, size_t len)
 	if (at && lr && lr < at)
 		at = NULL; /* arm: addresses first, names in lines of their own */
 	if (!at) {
-		if (o->phase != PV_PHASE_END && pv_frame_parse(o, p, len, &f) && f.inlined)
-			pv_frame_add(o, &f); /* decode_stacktrace.sh */
+		/* decode_stacktrace.sh; or an address in no function */
+		if (o->phase != PV_PHASE_END && pv_frame_parse(o, p, len, &f) &&
+		    (f.inlined || !f.func)) {
+			f.exact = !f.inlined;
+			pv_frame_add(o, &f);
+		}
 		pv_register_keep(o, "pc", 2, p, len);
 		return PV_BODY_YES;
 	}
@@ -74,10 +78,22 @@ enum pv_body pv_on_pc(struct pv_open *o, const char *p, size_t len)
 	return exact(o, "pc", at, n);
 }
 
-/* The return address: a hint only. */
+/* Has the pc come, and is it in no function? */
+static bool is_nowhere(const struct pv_open *o)
+{
+	const struct pv_frame *pc = o->nr_main ? &o->frame[o->nr_main - 1] : NULL;
+
+	if (pc)
+		return pc->exact && !pc->func;
+	return o->nr_regs && !strcmp(o->reg[o->nr_regs - 1].name, "pc");
+}
+
+/* The return address: a hint only, but where the pc was called from when that is nowhere. */
 enum pv_body pv_on_lr(struct pv_open *o, const char *p, size_t len)
 {
 	pv_body_begin(o);
+	if (is_nowhere(o) && pv_frame_plus(p, len))
+		pv_frame_line(o, p, len);
 	pv_register_keep(o, "lr", 2, p, len);
 	return PV_BODY_YES;
 }
