@@ -375,7 +375,7 @@ def test_what_the_console_kept_to_itself_is_the_evidence(tmp_path: Path, monkeyp
     assert judge("hard-hang", "why", found, Took(1.0, 1.0)).kind == "oops"
 
 
-# ---- states of QEMU that no test here can provoke ----
+# ---- states of QEMU; real ones: test_stopped.py ----
 
 class Stopped:
     closed = False
