@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "results/json.h"
+#include "results/utf8.h"
 
 void pv_json_reset(struct pv_json *j)
 {
@@ -67,27 +68,6 @@ static size_t plain(const unsigned char *p, size_t n)
 	return i;
 }
 
-/* Length of the UTF-8 sequence at p, 0 if there is none (RFC 3629: shortest form, no surrogates).
- */
-static size_t utf8_len(const unsigned char *p)
-{
-	size_t n = p[0] < 0x80   ? 1
-		   : p[0] < 0xc2 ? 0
-		   : p[0] < 0xe0 ? 2
-		   : p[0] < 0xf0 ? 3
-		   : p[0] < 0xf5 ? 4
-				 : 0;
-
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 static void quoted(struct pv_json *j, const char *text)
 {
 	const unsigned char *p = (const unsigned char *)text, *end = p + strlen(text);
@@ -101,7 +81,7 @@ static void quoted(struct pv_json *j, const char *text)
 		p += n;
 		if (p == end)
 			break;
-		n = *p == 0x7f || *p < 0x20 ? 0 : utf8_len(p);
+		n = *p == 0x7f || *p < 0x20 ? 0 : pv_utf8_len(p, end - p);
 		if (*p == '"' || *p == '\\') {
 			snprintf(esc, sizeof(esc), "\\%c", *p);
 			puts_(j, esc);
