@@ -4,6 +4,7 @@
  * that brackets each step, so no tolerance is needed.
  */
 #define _GNU_SOURCE
+#include <string.h>
 #include <time.h>
 
 #include "cases/lib/sys.h"
@@ -96,4 +97,30 @@ PV_CASE(times, asleep, .pmu = "perf", .needs = "root", .proof = "kernel",
 	ran = pv_sys_cputime() - ran;
 	pv_expect_in(t, "time before sleeps", pv_read(t, task).enabled - t2.enabled, ran / 2,
 		     UINT64_MAX);
+}
+
+PV_CASE(times, opened, .pmu = "perf", .each = "word[task,cpu]", .needs = "root", .proof = "kernel",
+	.about =
+		"an event that joins others which run has no time of theirs from before it was opened")
+{
+	bool wide = !strcmp(pv_word(t), "cpu");
+	pid_t pid = wide ? -1 : 0;
+	int cpu = wide ? pv_cpu(t) : -1;
+	uint64_t least = UINT64_MAX, spun = 0;
+
+	open_sw(t, false, pid, cpu);
+	/* Between open and read this task may have to wait, and the machine: not each time. */
+	for (int i = 0; i < 5; i++) {
+		struct pv_ev *ev;
+		struct pv_count c;
+
+		spun -= pv_sys_cputime();
+		pv_sys_work(PV_WORK_SPIN, 4000, NULL, 0);
+		spun += pv_sys_cputime();
+		ev = open_sw(t, false, pid, cpu);
+		c = pv_read(t, ev);
+		least = c.enabled < least ? c.enabled : least;
+		pv_close(t, ev);
+	}
+	pv_expect_in(t, "time of an event that has just been opened", least, 0, spun / 5 / 2);
 }
