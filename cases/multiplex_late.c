@@ -92,6 +92,8 @@ PV_CASE(multiplex, forks, .pmu = "pmuv3", .needs = "root", .proof = "kernel",
 	pv_mux_interval(t, "1");
 	attr.disabled = 0;
 	attr.inherit = 1;
+	/* Or this task goes on with the child's copy. */
+	pv_tell_apart(t, 0);
 	for (int i = 0; i < nr; i++)
 		ev[i] = pv_open(t, &attr, 0, -1, NULL, 0);
 	pv_wait(t, pv_fork(t, nothing, NULL));

@@ -32,13 +32,29 @@ static uint64_t open_fds(void)
 	return pv_dir_list("/proc/self/fd", names, 1024);
 }
 
-/* Objects in use of the slab caches whose names begin so; 0 where that cannot be read or they are
- * merged with others. */
+/* What CPUs keep of slab caches whose names begin so goes back to them, else it counts as used. */
+static void shrink(const char *cache)
+{
+	static char names[1024][256];
+	int nr = pv_dir_list("/sys/kernel/slab", names, 1024);
+	size_t len = strcspn(cache, " ");
+	char path[300];
+
+	for (int i = 0; i < nr; i++) {
+		if (strncmp(names[i], cache, len) || (cache[len] && names[i][len]))
+			continue;
+		snprintf(path, sizeof(path), "/sys/kernel/slab/%.250s/shrink", names[i]);
+		pv_sys_file_write(path, "1");
+	}
+}
+
+/* Objects in use of those caches; 0 where that cannot be read or they are merged with others. */
 static uint64_t objects(const char *cache)
 {
 	static char text[262144];
 	unsigned long long active, sum = 0;
 
+	shrink(cache);
 	if (pv_file_read("/proc/slabinfo", text, sizeof(text)) <= 0)
 		return 0;
 	for (char *line = text; line; line = strchr(line, '\n')) {
@@ -54,7 +70,7 @@ static uint64_t objects_settled(const char *cache, uint64_t limit)
 {
 	uint64_t n = objects(cache);
 
-	for (int i = 0; i < 200 && n > limit; i++) {
+	for (int i = 0; i < 100 && n > limit; i++) {
 		usleep(10000);
 		n = objects(cache);
 	}
@@ -244,8 +260,7 @@ PV_CASE(soak, objects, .pmu = "perf", .needs = "root", .proof = "kernel",
 		"tasks that had events, refused ones too, are gone with them, and so is all that was kept for them")
 {
 	static const char *const caches[] = {"task_struct ", "perf_event ", "kmalloc-"};
-	/* Each of them has several events; what caches keep is some slabs of a dozen. */
-	const int lives = 60;
+	const int lives = 60; /* each has several events */
 	uint64_t now, limit;
 
 	one_life(t, false);
@@ -253,7 +268,7 @@ PV_CASE(soak, objects, .pmu = "perf", .needs = "root", .proof = "kernel",
 		pv_skip(t, PV_ABSENT, "/proc/slabinfo does not tell of tasks");
 	for (int i = 0; i < 3; i++) {
 		/* Others on this machine may take memory meanwhile, but not each time. */
-		for (int attempt = 0; attempt < 4; attempt++) {
+		for (int attempt = 0; attempt < 3; attempt++) {
 			limit = objects(caches[i]) + lives - 10;
 			for (int k = 0; k < lives; k++)
 				one_life(t, k & 1);

@@ -124,3 +124,22 @@ PV_CASE(times, opened, .pmu = "perf", .each = "word[task,cpu]", .needs = "root",
 	}
 	pv_expect_in(t, "time of an event that has just been opened", least, 0, spun / 5 / 2);
 }
+
+PV_CASE(times, moved, .pmu = "pmuv3", .proof = "kernel",
+	.about = "software events that a counter joins keep the time that nobody has looked at yet")
+{
+	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "pmuv3", "cpu_cycles"));
+	struct pv_ev *leader = open_sw(t, false, 0, -1), *sibling;
+	struct pv_count before = pv_read(t, leader), after;
+	uint64_t spun = pv_sys_cputime();
+
+	attr.disabled = 0;
+	pv_sys_work(PV_WORK_SPIN, 10000, NULL, 0);
+	spun = pv_sys_cputime() - spun;
+	sibling = pv_open(t, &attr, 0, -1, leader, 0);
+	after = pv_read(t, leader);
+	pv_expect_in(t, "time enabled", after.enabled - before.enabled, spun - spun / 10,
+		     UINT64_MAX);
+	pv_expect_eq(t, "time running", after.running, after.enabled);
+	pv_expect_in(t, "time of the counter", pv_read(t, sibling).enabled, 1, UINT64_MAX);
+}
