@@ -97,10 +97,11 @@ struct pv_event_desc {
 	enum pv_relation relation;
 	uint64_t per; /* occurrences for one unit of work */
 	enum pv_side side;
-	bool samples;     /* sampling with a period is promised */
-	uint32_t arch;    /* mask of enum pv_arch */
-	const char *tags; /* space-separated, leading and trailing space */
-	const char *ref;  /* source of the promise */
+	bool samples;      /* sampling with a period is promised */
+	uint32_t counters; /* set of the general counters that it counts on; 0: all */
+	uint32_t arch;     /* mask of enum pv_arch */
+	const char *tags;  /* space-separated, leading and trailing space */
+	const char *ref;   /* source of the promise */
 };
 
 /* One field of sysfs format/: bits first..last (inclusive) of config word `word` (0: config, 1:
@@ -114,6 +115,7 @@ struct pv_erratum {
 	const char *id;       /* stable name, printed with the verdict */
 	const char *cases;    /* glob on case ids (fnmatch) */
 	const char *evidence; /* glob on the names of evidence that may fail; NULL: any */
+	const char *splat;    /* glob on the title of a splat that may come; NULL: none may */
 	const char *about;
 	const char *ref;
 };

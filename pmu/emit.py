@@ -66,7 +66,8 @@ def event_row(e: Event) -> str:
         items.append(f".bp_type = {BP_TYPES[e.bp_type]}, .bp_len = {e.bp_len}")
     items += [f".work = {const('PV_WORK_', e.work)}", f".relation = {const('PV_REL_', e.relation)}",
               f".per = {e.per}", f".side = {const('PV_SIDE_', e.side)}",
-              f".samples = {'true' if e.samples else 'false'}", f".arch = {arch_mask(e.arch)}",
+              f".samples = {'true' if e.samples else 'false'}", f".counters = 0x{e.counters:x}",
+              f".arch = {arch_mask(e.arch)}",
               f".tags = {text(' ' + ' '.join(e.tags) + ' ')}", f".ref = {text(e.ref)}"]
     return "\t{" + ",\n\t ".join(items) + "},\n"
 
@@ -79,7 +80,7 @@ def pmu_tables(p: Pmu) -> str:
     """The arrays that a PMU's row points to."""
     formats = [f"\t{{{text(f.name)}, {f.word}, {f.first}, {f.last}}},\n" for f in p.formats]
     errata = [f"\t{{.id = {text(x.id)},\n\t .cases = {text(x.cases)},\n"
-              f"\t .evidence = {text(x.evidence)},\n\t .about = {text(x.about)},\n"
+              f"\t .evidence = {text(x.evidence)},\n\t .splat = {text(x.splat)},\n\t .about = {text(x.about)},\n"
               f"\t .ref = {text(x.ref)}}},\n" for x in p.errata]
     return (table("pv_event_desc", f"events_{ident(p)}", [event_row(e) for e in p.events])
             + table("pv_format_desc", f"formats_{ident(p)}", formats)

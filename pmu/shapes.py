@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 MAX_MSRS = 32
 WORD = (1 << 64) - 1
+ALL = (1 << 32) - 1
 BASES = {"instructions": "PV_BASE_INSNS", "time": "PV_BASE_TIME", "branches": "PV_BASE_BRANCHES"}
 # enum pv_branch of vm-images/qemu-pmu/pv_env.h
 KINDS = ("taken", "not-taken", "call", "call-ind", "ret", "jmp-ind", "jmp", "far")
@@ -50,11 +51,17 @@ def check(data: dict[str, Any], wrong: Wrong) -> None:
         return
     if "cpu" in model and len(model.get("fixed", [])) != data["counters"].get("fixed", 0):
         wrong(["model", "fixed"], "must name as many events as counters.fixed has counters")
-    for i, name in enumerate(model.get("fixed", [])):
-        if name not in model["counts"]:
-            wrong(["model", "fixed", i], f"no such name in model.counts: '{name}'")
+    for path, names in ((["model", "fixed"], model.get("fixed", [])),
+                        (["model", "ibs", "counts"], model.get("ibs", {}).get("counts", []))):
+        for i, name in enumerate(names):
+            if name not in model["counts"]:
+                wrong([*path, i], f"no such name in model.counts: '{name}'")
+    if "ibs" in model and data.get("vendor") != "AuthenticAMD":
+        wrong(["model", "ibs"], "is AMD's")
     if model["select"]["event"] & ~model["select"]["valid"]:
         wrong(["model", "select", "event"], "has bits that are not valid")
+    if "lbr" in model and (model["lbr"]["kind"] == "amd-v2") != (data.get("vendor") == "AuthenticAMD"):
+        wrong(["model", "lbr", "kind"], "amd-v2 is AMD's, the others are Intel's")
     seen: dict[int, str] = {}
     for name, source in model["counts"].items():
         path: list[str | int] = ["model", "counts", name]
@@ -62,6 +69,11 @@ def check(data: dict[str, Any], wrong: Wrong) -> None:
             wrong(path, "`kinds` goes with `of: branches`, and there only")
         if source.get("select", 0) & ~model["select"]["event"]:
             wrong(path + ["select"], "has bits outside of model.select.event")
+        for key in ("counters", "extra"):
+            if key in source and "select" not in source:
+                wrong(path + [key], "is for an event that has a `select`")
+        if "extra" in source and source["extra"] not in model.get("msrs", {}):
+            wrong(path + ["extra"], f"no such name in model.msrs: '{source['extra']}'")
         if "select" in source and seen.setdefault(source["select"], name) != name:
             wrong(path + ["select"], f"is also that of {seen[source['select']]}")
     if len(model.get("msrs", {})) > MAX_MSRS:
@@ -76,12 +88,14 @@ def _source(source: dict[str, Any]) -> str:
 
 def _tables(shape: Shape, ident: str) -> str:
     model, out = shape.model, ""
-    if model.get("fixed"):
-        out += f"static const struct pv_source fixed_{ident}[] = {{\n" + "".join(
-            f"\t{_source(model['counts'][name])}, /* {name} */\n" for name in model["fixed"]
-        ) + "};\n\n"
+    for what, names in (("fixed", model.get("fixed")), ("ibs", model.get("ibs", {}).get("counts"))):
+        if names:
+            out += f"static const struct pv_source {what}_{ident}[] = {{\n" + "".join(
+                f"\t{_source(model['counts'][name])}, /* {name} */\n" for name in names) + "};\n\n"
+    msrs = list(model.get("msrs", {}))
     out += f"static const struct pv_event events_{ident}[] = {{\n" + "".join(
-        f"\t{{0x{source['select']:x}, {_source(source)}}}, /* {name} */\n"
+        f"\t{{0x{source['select']:x}, {_source(source)}, 0x{source.get('counters', ALL):x}, "
+        f"{msrs.index(source['extra']) + 1 if 'extra' in source else 0}}}, /* {name} */\n"
         for name, source in model["counts"].items() if "select" in source) + "};\n\n"
     if model.get("msrs"):
         out += f"static const struct pv_msr msrs_{ident}[] = {{\n" + "".join(
@@ -104,11 +118,14 @@ def _row(shape: Shape, ident: str) -> str:
              f".arch_events = {model.get('arch-events', 0)}",
              f".lbr_depth = {model.get('lbr', {}).get('depth', 0)}",
              f".lbr_arch = {str(model.get('lbr', {}).get('kind') == 'architectural').lower()}",
+             f".lbr_flags = {str(model.get('lbr', {}).get('kind') == 'flags-in-from').lower()}",
              f".metrics = 0x{model.get('metrics', 0):x}ull",
              f".events = events_{ident}",
              f".nr_events = sizeof(events_{ident}) / sizeof(events_{ident}[0])"]
     if model.get("fixed"):
         items.append(f".fixed_sources = fixed_{ident}")
+    if "ibs" in model:
+        items += [f".ibs = 0x{model['ibs']['capabilities']:x}", f".ibs_sources = ibs_{ident}"]
     if model.get("msrs"):
         items += [f".msrs = msrs_{ident}", f".nr_msrs = {len(model['msrs'])}"]
     return "\t{" + ",\n\t ".join(items) + "},\n"

@@ -92,6 +92,9 @@ def test_identity_and_masks_are_what_the_manuals_say() -> None:
     ("model: {counts: {x: {select: 0xc0, of: time, ref: r}}}", r"model.counts.x.select: is also that of inst_retired.any_p"),
     ("model: {counts: {x: {select: 0x10000, of: time, ref: r}}}", r"has bits outside of model.select.event"),
     ("model: {lbr: {depth: 33}}", r"model.lbr.depth: '33' is none of 8, 16, 32"),
+    ("model: {lbr: {kind: amd-v2}}", r"model.lbr.kind: amd-v2 is AMD's, the others are Intel's"),
+    ("model: {ibs: {capabilities: 7, counts: [a, inst_retired.any, a], ref: r}}", r"model.ibs.counts\[0\]: no such name in model.counts: 'a'"),
+    ("model: {ibs: {capabilities: 7, counts: [inst_retired.any], ref: r}}", r"model.ibs.counts: must not be empty|model.ibs.counts: .*short"),
     ("model: {perfmon: 9}", r"model.perfmon: 9 is out of range 1..5"),
     ("vendor: Intel", r"vendor: Intel is none of GenuineIntel, AuthenticAMD|vendor: 'Intel' is none of"),
 ])

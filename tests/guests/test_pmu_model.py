@@ -22,9 +22,9 @@ import qemubuild  # noqa: E402
 DRIVER = {
     "intel-skylake": "Skylake events, 32-deep LBR, full-width counters, Intel PMU driver",
     "intel-icelake": "AnyThread deprecated, Icelake events, 32-deep LBR, full-width counters, Intel PMU driver",
-    "intel-sapphirerapids": "Architectural LBR, Sapphire Rapids events",
+    "intel-sapphirerapids": "Architectural LBR,  AnyThread deprecated, Sapphire Rapids events, 32-deep LBR, full-width counters, Intel PMU driver",
     "amd-zen2": "Fam17h+ core perfctr, AMD PMU driver",
-    "amd-zen4": "Fam17h+ core perfctr, AMD PMU driver",
+    "amd-zen4": "Fam17h+ 16-deep LBR, core perfctr, AMD PMU driver",
 }
 COMPLAINTS = re.compile(r"unchecked MSR|WARNING|BUG:|Failed to access perfctr|Broken BIOS|PMU not available|Broken PMU|no PMU driver")
 
@@ -57,7 +57,8 @@ def guest(directory: Path, platform: str, *globs: str) -> Run:
 @pytest.mark.parametrize("platform", DRIVER)
 def test_the_driver_comes_up_and_counts_exactly(platform: str, tmp_path: Path) -> None:
     family = platform.split("-")[0] + "-core"
-    run = guest(tmp_path, platform, "hw/counting/*", "hw/ring/law_counter*", "hw/overflow/*", f"{family}/counting/*")
+    more = [f"{family}/branch/*"] if "LBR" in DRIVER[platform] else []
+    run = guest(tmp_path, platform, "hw/counting/*", "hw/ring/law_counter*", "hw/overflow/*", f"{family}/counting/*", *more)
     assert set(run.verdicts.values()) == {"pass"} and len(run.verdicts) > 30
     assert DRIVER[platform] in run.console
     assert not COMPLAINTS.findall(run.console)

@@ -23,6 +23,7 @@ void pv_branch_settle(struct pv_pmu *pmu)
 	if (!(pv->branch & PV_BR_COUNTED))
 		pmu->branches[ctz32(kind)]++;
 	pv->branch = 0;
+	pv_ibs_branch(pmu, ctz32(kind), pv->from, pmu->env->eip, pv_mispredicted(pmu, ctz32(kind)));
 	if (kind != PV_BR_NOT_TAKEN)
 		pv_lbr_record(pmu, ctz32(kind), pv->from, pmu->env->eip, to_next);
 }
@@ -62,6 +63,8 @@ void pv_pmu_interrupted(CPUX86State *env, bool is_int, bool is_hw)
 		env->pv.from = env->eip;
 		env->pv.branch = PV_BR_EVENT | PV_BR_COUNTED;
 	}
+	if (!is_int)
+		pv_ibs_interrupted(pmu);
 	/* Out of a halt the mode may stay the same. */
 	pv_arm(pmu);
 }

@@ -77,12 +77,35 @@ static bool counts_in(const struct pv_counter *c, enum pv_mode mode)
 	return c->modes & (1 << mode);
 }
 
-static void deliver(struct pv_pmu *pmu)
+/* Through the performance counters' entry of the local vector table, or through `lvt`. */
+static void interrupt(struct pv_pmu *pmu, const uint32_t *lvt)
 {
+	DeviceState *apic = env_archcpu(pmu->env)->apic_state;
 	CPUState *cs = env_cpu(pmu->env);
 	bool locked = qemu_mutex_iothread_locked();
 	uint32_t can_do_io = cs->can_do_io;
 
+	if (!locked)
+		qemu_mutex_lock_iothread();
+	/* Every caller stands at an instruction's boundary. */
+	cs->can_do_io = 1;
+	pv_log(pmu, 'i', 0, pmu->global_status, false);
+	if (lvt)
+		pv_apic_deliver_lvt(apic, *lvt);
+	else
+		pv_apic_deliver_pmi(apic, !pmu->shape->amd);
+	cs->can_do_io = can_do_io;
+	if (!locked)
+		qemu_mutex_unlock_iothread();
+}
+
+void pv_deliver_lvt(struct pv_pmu *pmu, uint32_t lvt)
+{
+	interrupt(pmu, &lvt);
+}
+
+static void deliver(struct pv_pmu *pmu)
+{
 	if (pmu->debugctl & PV_DEBUGCTL_FREEZE) {
 		/* SDM 19.2.4 and 19.2.2: from version 4 on a status bit freezes, before that the
 		 * enable bits go. */
@@ -91,16 +114,14 @@ static void deliver(struct pv_pmu *pmu)
 		else if (!pmu->shape->amd)
 			pmu->global_ctrl = 0;
 	}
-	if (pmu->debugctl & PV_DEBUGCTL_FREEZE_LBR && pmu->shape->lbr_depth)
-		pmu->global_status |= PV_STATUS_LBR_FROZEN;
-	if (!locked)
-		qemu_mutex_lock_iothread();
-	/* Every caller stands at an instruction's boundary. */
-	cs->can_do_io = 1;
-	pv_apic_deliver_pmi(env_archcpu(pmu->env)->apic_state, !pmu->shape->amd);
-	cs->can_do_io = can_do_io;
-	if (!locked)
-		qemu_mutex_unlock_iothread();
+	/* SDM 17.4.7: before version 4 the enable bit goes. */
+	if (pmu->debugctl & PV_DEBUGCTL_FREEZE_LBR && pmu->shape->lbr_depth) {
+		if (pmu->shape->amd || pmu->shape->perfmon >= 4)
+			pmu->global_status |= PV_STATUS_LBR_FROZEN;
+		else
+			pmu->debugctl &= ~PV_DEBUGCTL_LBR;
+	}
+	interrupt(pmu, NULL);
 }
 
 void pv_sync(struct pv_pmu *pmu)
@@ -124,6 +145,10 @@ void pv_sync(struct pv_pmu *pmu)
 		if (c->value <= mask)
 			continue;
 		c->value &= mask;
+		if (i >= PV_IBS) {
+			pmu->ibs.pending |= 1u << (i - PV_IBS);
+			continue;
+		}
 		if (!pmu->shape->amd || pmu->shape->perfmon >= 2)
 			pmu->global_status |= 1ull << i;
 		pmi |= c->interrupts;
@@ -171,6 +196,8 @@ void pv_arm(struct pv_pmu *pmu)
 		ns = MIN(ns, (uint64_t)icount_to_ns(least));
 	else if (least != UINT64_MAX)
 		ns = MIN(ns, INT32_MAX);
+	if (pmu->ibs.pending)
+		ns = 0;
 	if (ns == UINT64_MAX)
 		return;
 	can_do_io = cs->can_do_io;
@@ -190,6 +217,7 @@ void pv_timer(void *opaque)
 	pmu->armed = INT64_MAX;
 	pv_branch_settle(pmu);
 	pv_sync(pmu);
+	pv_ibs_settle(pmu);
 	pv_arm(pmu);
 }
 
@@ -223,7 +251,7 @@ void pv_pmu_mode_changed(CPUX86State *env)
 void pv_reconfigure(struct pv_pmu *pmu)
 {
 	CPUState *cs = env_cpu(pmu->env);
-	bool branches = pv_lbr_on(pmu);
+	bool branches = pv_lbr_on(pmu) || pmu->ibs.tagged;
 	uint64_t before = pmu->active;
 
 	if (pmu->shape->amd)

@@ -48,6 +48,9 @@ void pv_pmu_interrupted(struct CPUArchState *env, bool is_int, bool is_hw);
 /* True: done. A refused access raises #GP at `ra` and does not return. */
 bool pv_pmu_wrmsr(struct CPUArchState *env, uint32_t msr, uint64_t value, uintptr_t ra);
 bool pv_pmu_rdmsr(struct CPUArchState *env, uint32_t msr, uint64_t *value, uintptr_t ra);
+/* The local APIC's register `index` (offset / 16) is one of its extended ones: done. */
+bool pv_apic_read(struct CPUArchState *env, int index, uint32_t *value);
+bool pv_apic_write(struct CPUArchState *env, int index, uint32_t value);
 bool pv_pmu_rdpmc(struct CPUArchState *env, uintptr_t ra);
 
 #endif

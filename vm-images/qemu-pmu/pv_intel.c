@@ -121,6 +121,24 @@ static void configure(struct pv_counter *c, const struct pv_source *source, bool
 		c->modes = (os ? PV_MODES_KERNEL : 0) | (usr ? PV_MODES_USER : 0);
 }
 
+/* A general counter counts what it is told only where the generation's silicon can. */
+static const struct pv_source *source_of(struct pv_pmu *pmu, unsigned int i)
+{
+	struct pv_counter *c = &pmu->counters[i];
+	const struct pv_source *source = pv_source_of(pmu->shape, c->select);
+	const struct pv_event *event = pv_event_of(pmu->shape, c->select);
+
+	if (!source || !event)
+		return source;
+	if (!(event->counters & (1u << i)))
+		return NULL;
+	if (!event->extra)
+		return source;
+	c->own = *source;
+	c->own.num *= ctpop16((uint16_t)pmu->storage[event->extra - 1]);
+	return c->own.num ? &c->own : NULL;
+}
+
 void pv_intel_configure(struct pv_pmu *pmu)
 {
 	const struct pv_shape *s = pmu->shape;
@@ -129,9 +147,8 @@ void pv_intel_configure(struct pv_pmu *pmu)
 	for (unsigned int i = 0; i < s->counters; i++) {
 		uint64_t sel = pmu->counters[i].select;
 
-		configure(&pmu->counters[i], pv_source_of(s, sel),
-			  sel & EVTSEL_EN && on & (1ull << i), sel & EVTSEL_OS, sel & EVTSEL_USR,
-			  sel & EVTSEL_INT);
+		configure(&pmu->counters[i], source_of(pmu, i), sel & EVTSEL_EN && on & (1ull << i),
+			  sel & EVTSEL_OS, sel & EVTSEL_USR, sel & EVTSEL_INT);
 	}
 	for (unsigned int i = 0; i < s->fixed; i++) {
 		unsigned int ctrl = pmu->fixed_ctrl >> (i * FIXED_BITS);

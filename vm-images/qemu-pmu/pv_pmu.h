@@ -11,13 +11,15 @@
 
 /* A counter's index is its bit in the global registers: fixed ones from 32 on. */
 #define PV_FIXED    32
-#define PV_COUNTERS (PV_FIXED + 16)
+#define PV_IBS      (PV_FIXED + 16) /* the engines for fetches and ops: no counters to software */
+#define PV_COUNTERS (PV_IBS + 2)
 
 /* GLOBAL_STATUS; AMD's PerfMonV2 has 58 and 59 at the same places. */
 #define PV_STATUS_LBR_FROZEN (1ull << 58)
 #define PV_STATUS_FROZEN     (1ull << 59)
 
 /* DEBUGCTL */
+#define PV_DEBUGCTL_LBR        (1ull << 0)
 #define PV_DEBUGCTL_FREEZE_LBR (1ull << 11)
 #define PV_DEBUGCTL_FREEZE     (1ull << 12)
 
@@ -36,6 +38,7 @@ struct pv_counter {
 	const struct pv_source *source;
 	uint8_t modes; /* in which it counts; 0: stopped */
 	bool interrupts;
+	struct pv_source own; /* `source`, where another register has its say */
 };
 
 /* What has happened on this CPU since its reset. */
@@ -50,9 +53,27 @@ struct pv_record {
 };
 
 struct pv_lbr {
-	uint64_t ctl; /* LBR_SELECT, or ARCH_LBR_CTL */
+	uint64_t ctl;       /* LBR_SELECT, or ARCH_LBR_CTL */
+	uint64_t extension; /* AMD: DBG_EXTN_CFG */
 	unsigned int depth, top;
 	struct pv_record records[PV_MAX_LBR];
+};
+
+struct pv_log;
+#define PV_IBS_REGS      16
+#define PV_EXTENDED_LVTS 4
+#define PV_LVT_MASKED    (1u << 16)
+
+struct pv_ibs {
+	uint64_t regs[PV_IBS_REGS];
+	uint32_t lvt[PV_EXTENDED_LVTS]; /* the APIC's */
+	unsigned int pending;           /* engines that are full: at the next instruction's begin */
+	uint64_t samples[2];
+	uint32_t random;
+	/* The tagged op: */
+	bool tagged, mispredicted;
+	uint64_t rip, target;
+	uint32_t branch; /* PV_BR_*, 0: none */
 };
 
 struct pv_pmu {
@@ -69,8 +90,10 @@ struct pv_pmu {
 	uint64_t global_ctrl, global_status, fixed_ctrl, debugctl;
 	struct pv_counter counters[PV_COUNTERS];
 	struct pv_lbr lbr;
+	struct pv_ibs ibs;
 	uint64_t storage[PV_MAX_MSRS]; /* by index in shape->msrs */
-	FILE *log;
+	FILE *log_file;
+	struct pv_log *log;
 };
 
 enum pv_access { PV_NOT_OURS, PV_DONE, PV_REFUSED };
@@ -84,6 +107,8 @@ void pv_reconfigure(struct pv_pmu *pmu);
 /* Sees to it that the next overflow comes at its instruction. */
 void pv_arm(struct pv_pmu *pmu);
 void pv_timer(void *opaque);
+/* As an entry of the local vector table says. */
+void pv_deliver_lvt(struct pv_pmu *pmu, uint32_t lvt);
 uint64_t pv_width_mask(const struct pv_pmu *pmu, unsigned int index);
 struct pv_totals pv_totals(struct pv_pmu *pmu);
 
@@ -94,8 +119,28 @@ void pv_branch_settle(struct pv_pmu *pmu);
 bool pv_lbr_on(const struct pv_pmu *pmu);
 void pv_lbr_record(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_t to, bool to_next);
 void pv_lbr_reset(struct pv_pmu *pmu);
+/* After the branch has been counted: which ones are mispredicted goes by their number. */
+bool pv_mispredicted(const struct pv_pmu *pmu, unsigned int kind);
 enum pv_access pv_lbr_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_lbr_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+
+/* pv_amdlbr.c */
+#define PV_AMDLBR_VALID (1ull << 2) /* in pv_record.info: has retired */
+bool pv_amdlbr_on(const struct pv_pmu *pmu);
+enum pv_access pv_amdlbr_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
+enum pv_access pv_amdlbr_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+
+/* pv_ibs.c */
+void pv_ibs_reset(struct pv_pmu *pmu);
+void pv_ibs_configure(struct pv_pmu *pmu);
+/* At an instruction's boundary: tags and completes what is due. */
+void pv_ibs_settle(struct pv_pmu *pmu);
+/* That branch has retired. */
+void pv_ibs_branch(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_t to,
+		   bool mispredicted);
+void pv_ibs_interrupted(struct pv_pmu *pmu);
+enum pv_access pv_ibs_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
+enum pv_access pv_ibs_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 
 /* pv_intel.c, pv_amd.c */
 enum pv_access pv_intel_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
@@ -107,13 +152,21 @@ enum pv_access pv_amd_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 enum pv_access pv_amd_rdpmc(struct pv_pmu *pmu, uint32_t index, uint64_t *value);
 void pv_amd_configure(struct pv_pmu *pmu);
 
+/* pv_log.c: `what` is r, w, p (rdpmc) or i (an interrupt: register 0, the status before it). */
+void pv_log(struct pv_pmu *pmu, char what, uint32_t msr, uint64_t value, bool refused);
+/* False: no index of the log. */
+bool pv_log_rdpmc(struct pv_pmu *pmu, uint32_t index, uint64_t *value);
+
 /* For each set bit of `set`, which it uses up. */
 #define PV_FOR_EACH(i, set) for (unsigned int i; (set) && (i = ctz64(set), true); (set) &= (set)-1)
 
 /* What an event select register counts by its event, mask and comparison fields. */
 const struct pv_source *pv_source_of(const struct pv_shape *shape, uint64_t select);
+/* The event it chooses, whatever the comparison fields; NULL: one that the model has not got. */
+const struct pv_event *pv_event_of(const struct pv_shape *shape, uint64_t select);
 
 /* hw/intc/apic.c */
 void pv_apic_deliver_pmi(DeviceState *apic, bool mask);
+void pv_apic_deliver_lvt(DeviceState *apic, uint32_t lvt);
 
 #endif

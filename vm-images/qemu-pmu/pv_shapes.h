@@ -28,6 +28,10 @@ struct pv_source {
 struct pv_event {
 	uint64_t select; /* event and unit mask at their places in the select register */
 	struct pv_source source;
+	uint32_t counters; /* set of those that it counts on */
+	/* Index + 1 in the shape's msrs of a register that chooses too (OFFCORE_RSP): each of its
+	 * low 16 bits counts once; 0: none. */
+	unsigned int extra;
 };
 
 /* A register that the model only stores. */
@@ -52,6 +56,9 @@ struct pv_shape {
 	uint64_t metrics;         /* PERF_METRICS */
 	unsigned int lbr_depth;   /* 0: none */
 	bool lbr_arch;
+	bool lbr_flags; /* the flags are in LBR_FROM, there is no LBR_INFO */
+	uint32_t ibs;                        /* CPUID 8000_001B EAX; 0: none */
+	const struct pv_source *ibs_sources; /* fetches, cycles, ops */
 	const struct pv_source *fixed_sources;
 	const struct pv_event *events;
 	size_t nr_events;
