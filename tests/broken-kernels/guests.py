@@ -22,6 +22,7 @@ RED = ("fail", "crash", "hang")
 CASE_SECONDS = {"arm64": 2, "x86_64": 3}
 MODEL_SECONDS = 20  # on the PMU model, under icount
 RUN_SECONDS = 90
+MODEL_RUN_SECONDS = 400
 LIVE: set[subprocess.Popen[str]] = set()
 
 
@@ -85,6 +86,7 @@ def run(arch: str, kernel: Path, append: str, globs: Iterable[str],
     """`launcher`: see that pmuvet is built, first (one at a time)."""
     program = ROOT / ("pmuvet" if launcher else "build/native/runner/pmuvet")
     outcome = Outcome()
+    seconds = RUN_SECONDS if arch in CASE_SECONDS else MODEL_RUN_SECONDS
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pmuvet-broken-") as tmp:
         stream = Path(tmp) / "run.jsonl"
@@ -98,7 +100,7 @@ def run(arch: str, kernel: Path, append: str, globs: Iterable[str],
                                  start_new_session=True)
         LIVE.add(child)
         try:
-            said = child.communicate(timeout=RUN_SECONDS)[0]
+            said = child.communicate(timeout=seconds)[0]
         except subprocess.TimeoutExpired:
             # pmuvet ends its guest and closes the stream.
             child.terminate()
@@ -106,7 +108,7 @@ def run(arch: str, kernel: Path, append: str, globs: Iterable[str],
                 child.communicate(timeout=20)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-            said = f"not done after {RUN_SECONDS} s"
+            said = f"not done after {seconds} s"
         finally:
             LIVE.discard(child)
         _read(stream, outcome)
