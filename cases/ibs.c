@@ -15,7 +15,7 @@
 #define DEVICES "/sys/bus/event_source/devices/"
 #define RATE    "/proc/sys/kernel/perf_event_max_sample_rate"
 #define TIME    "/proc/sys/kernel/perf_cpu_time_max_percent"
-#define PERIOD  16384
+#define PERIOD  65536
 #define TURNS   300000
 /* No workload of arch/x86/work_64.S is longer. */
 #define CODE 64
@@ -71,16 +71,22 @@ static struct perf_event_attr ibs_attr(struct pv_test *t, uint64_t period)
 		pv_skip(t, PV_ABSENT, "no %s", path);
 	attr.type = strtoul(text, NULL, 10);
 	attr.sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_PERIOD;
+	attr.read_format =
+		PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING | PERF_FORMAT_ID;
 	return attr;
 }
 
 static struct pv_ev *open_ibs(struct pv_test *t, const struct perf_event_attr *attr)
 {
+	static bool unthrottled;
 	struct pv_ev *ev;
 
-	/* No throttling. In this order: the rate cannot be set while nobody watches the time. */
-	pv_knob(t, RATE, "10000000");
-	pv_knob(t, TIME, "0");
+	if (!unthrottled) {
+		/* In this order: the rate cannot be set while nobody watches the time. */
+		pv_knob(t, RATE, "10000000");
+		pv_knob(t, TIME, "0");
+		unthrottled = true;
+	}
 	ev = pv_open(t, attr, -1, pv_cpu(t), NULL, 0);
 	pv_ring_map(t, ev, 64);
 	return ev;
@@ -143,12 +149,20 @@ static uint64_t count_samples(struct pv_test *t, struct pv_ev *ev, uint64_t peri
 
 /* The low bits of the count start at random: 7 of them for ops, 4 for fetches. */
 #define RANDOM 127
+/* More instructions, or cycles, than Linux needs to take one sample: the engine stands meanwhile.
+ * The model's take about 3000. */
+#define HANDLER 20000
 
+/* `per` of what runs beside are one of what the engine counts. */
 static void expect_samples(struct pv_test *t, struct beside b, uint64_t samples, uint64_t period,
 			   uint64_t per)
 {
-	pv_expect_in(t, "samples", samples, pv_read(t, b.user).value / per / period - 1,
-		     pv_read(t, b.all).value / per / (period - RANDOM) + 1);
+	uint64_t all = pv_read(t, b.all).value, least = pv_read(t, b.user).value;
+
+	if (all > least + samples * HANDLER)
+		least = all - samples * HANDLER;
+	pv_expect_in(t, "samples", samples, least / per / period - 1,
+		     all / per / (period - RANDOM) + 1);
 }
 
 PV_CASE(ibs, ops, .pmu = "ibs-op", .needs = "root", .proof = "kernel",
@@ -165,7 +179,7 @@ PV_CASE(ibs, ops, .pmu = "ibs-op", .needs = "root", .proof = "kernel",
 	attr.config = ops ? format_bit(t, "cnt_ctl") : 0;
 	ev = open_ibs(t, &attr);
 	b = run_beside(t, ops ? "ex_ret_instr" : "ls_not_halted_cyc", ev,
-		       period > PERIOD ? 10 * period : TURNS);
+		       period < PERIOD ? 10 * PERIOD : 10 * period);
 	expect_samples(t, b, count_samples(t, ev, period), period, 1);
 }
 
@@ -182,7 +196,7 @@ PV_CASE(ibs, fetches, .pmu = "ibs-fetch", .needs = "root", .proof = "kernel",
 	if (!strcmp(pv_word(t), "random"))
 		attr.config = format_bit(t, "rand_en");
 	ev = open_ibs(t, &attr);
-	b = run_beside(t, "ex_ret_instr", ev, TURNS);
+	b = run_beside(t, "ex_ret_instr", ev, 10 * PERIOD);
 	samples = count_samples(t, ev, PERIOD / 4);
 	if (pv_deterministic(t))
 		expect_samples(t, b, samples, PERIOD / 4, 4);
@@ -202,7 +216,7 @@ PV_CASE(ibs, maxcnt, .pmu = "ibs-op ibs-fetch", .needs = "root", .proof = "kerne
 
 	attr.config = period / 16;
 	ev = open_ibs(t, &attr);
-	b = run_beside(t, is_op(t) ? "ls_not_halted_cyc" : "ex_ret_instr", ev, TURNS);
+	b = run_beside(t, is_op(t) ? "ls_not_halted_cyc" : "ex_ret_instr", ev, 10 * PERIOD);
 	samples = count_samples(t, ev, period);
 	if (is_op(t) || pv_deterministic(t))
 		expect_samples(t, b, samples, period, is_op(t) ? 1 : 4);
@@ -212,31 +226,16 @@ PV_CASE(ibs, maxcnt, .pmu = "ibs-op ibs-fetch", .needs = "root", .proof = "kerne
 
 /* ---- where ---- */
 
-/* How many different addresses are in the loop: it has two instructions. */
-struct places {
-	uint64_t address[3];
-	unsigned int nr;
-};
-
-static void note_place(struct places *p, uint64_t address)
-{
-	for (unsigned int i = 0; i < p->nr; i++)
-		if (p->address[i] == address)
-			return;
-	if (p->nr < 3)
-		p->address[p->nr++] = address;
-}
-
 static bool is_sample(const struct pv_record *r)
 {
 	return r->header.type == PERF_RECORD_SAMPLE;
 }
 
-/* Samples of a loop of two instructions are at these two, and said to be exact. */
+/* Samples amid the loop are at one of its two instructions, and said to be exact. */
 static void expect_exact(struct pv_test *t, struct pv_ev *ev, uint64_t least)
 {
 	uint64_t samples = 0, exact = 0, in_loop = 0;
-	struct places places = {0};
+	uint64_t between = 0;
 	struct pv_sample s;
 
 	while (pv_ring_next(t, ev, &rec)) {
@@ -248,11 +247,13 @@ static void expect_exact(struct pv_test *t, struct pv_ev *ev, uint64_t least)
 		if (!within(s.ip, pv_asm_loop))
 			continue;
 		in_loop++;
-		note_place(&places, s.ip);
+		between +=
+			s.ip != (uintptr_t)pv_asm_loop_first && s.ip != (uintptr_t)pv_asm_loop_last;
 	}
 	pv_expect_in(t, "samples in the loop", in_loop, least, samples);
 	pv_expect_eq(t, "samples said to be exact", exact, samples);
-	pv_expect_in(t, "instructions of the loop", places.nr, 1, PV_LOOP_INSNS);
+	/* The way in and the way out are one sample at most. */
+	pv_expect_in(t, "addresses that are none of its instructions'", between, 0, 1);
 }
 
 PV_CASE(ibs, exact, .pmu = "ibs-op ibs-fetch", .needs = "root", .proof = "kernel",
@@ -350,10 +351,10 @@ PV_CASE(ibs, raw, .pmu = "ibs-op ibs-fetch", .needs = "root", .proof = "kernel",
 
 PV_CASE(ibs, branches, .pmu = "ibs-op", .needs = "root", .proof = "kernel",
 	.about =
-		"an op of the loop is its branch or not, always the same for one address; its target is in the loop")
+		"of the loop's ops the last instruction's is a branch, the others are none; its target is in the loop")
 {
 	struct perf_event_attr attr = ibs_attr(t, 4096);
-	uint64_t branches = 0, others = 0, wrong = 0, branch = 0, targets = 0;
+	uint64_t branches = 0, others = 0, wrong = 0, targets = 0;
 	struct pv_ev *ev;
 	struct pv_sample s;
 
@@ -367,19 +368,18 @@ PV_CASE(ibs, branches, .pmu = "ibs-op", .needs = "root", .proof = "kernel",
 			continue;
 		if (!(raw_word(&s, OP_DATA) & DATA_BRANCH)) {
 			others++;
-			wrong += s.ip == branch;
+			wrong += s.ip == (uintptr_t)pv_asm_loop_last;
 			continue;
 		}
-		wrong += branch && s.ip != branch;
-		branch = s.ip;
+		wrong += s.ip != (uintptr_t)pv_asm_loop_last;
 		branches++;
 		if (raw_caps(&s) & CAP_BR_TARGET)
-			targets += !within(raw_word(&s, OP_REGISTERS), pv_asm_loop) ||
+			targets += raw_word(&s, OP_REGISTERS) != (uintptr_t)pv_asm_loop_first ||
 				   !(raw_word(&s, OP_DATA) & DATA_TAKEN);
 	}
 	pv_expect_in(t, "branches", branches, 1, TURNS);
 	pv_expect_in(t, "others", others, pv_deterministic(t), TURNS);
-	pv_expect_eq(t, "addresses that are branch and no branch", wrong, 0);
+	pv_expect_eq(t, "branches at another address, others at the branch's", wrong, 0);
 	pv_expect_eq(t, "branches that lead elsewhere, or are not taken", targets, 0);
 }
 
@@ -497,5 +497,7 @@ PV_CASE(ibs, busy, .pmu = "ibs-op ibs-fetch", .needs = "root", .proof = "kernel"
 		pv_expect_in(t, "samples", pv_ring_samples(t, ev[i]), 1, ~0ull);
 		pv_expect_in(t, "time running", count[i].running, 1, count[i].enabled - 1);
 	}
-	pv_expect_in(t, "both together", count[0].running + count[1].running, 1, count[0].enabled);
+	/* One is enabled, and disabled, a little before the other. */
+	pv_expect_in(t, "both together", count[0].running + count[1].running, 1,
+		     count[0].enabled + count[1].enabled / 64);
 }

@@ -59,7 +59,7 @@ static uint64_t base_of(const struct pv_totals *totals, const struct pv_source *
 	}
 }
 
-static uint64_t scaled(const struct pv_source *source, uint64_t base)
+uint64_t pv_scaled(const struct pv_source *source, uint64_t base)
 {
 	return (uint64_t)((unsigned __int128)base * source->num / source->den);
 }
@@ -67,7 +67,7 @@ static uint64_t scaled(const struct pv_source *source, uint64_t base)
 /* How much of the base is missing until the event has happened `more` times more. */
 static uint64_t missing(const struct pv_source *source, uint64_t base, uint64_t more)
 {
-	unsigned __int128 target = (unsigned __int128)scaled(source, base) + more;
+	unsigned __int128 target = (unsigned __int128)pv_scaled(source, base) + more;
 
 	return (uint64_t)((target * source->den + source->num - 1) / source->num) - base;
 }
@@ -134,8 +134,8 @@ void pv_sync(struct pv_pmu *pmu)
 
 		if (!counts_in(c, pmu->mode))
 			continue;
-		c->value += scaled(c->source, base_of(&now, c->source)) -
-			    scaled(c->source, base_of(&pmu->last, c->source));
+		c->value += pv_scaled(c->source, base_of(&now, c->source)) -
+			    pv_scaled(c->source, base_of(&pmu->last, c->source));
 		if (c->value <= mask)
 			continue;
 		c->value &= mask;

@@ -88,7 +88,8 @@ struct pv_pmu {
 	struct pv_counter counters[PV_COUNTERS];
 	struct pv_lbr lbr;
 	struct pv_ibs ibs;
-	uint64_t storage[PV_MAX_MSRS]; /* by index in shape->msrs */
+	uint64_t running[PV_MAX_RUNNING]; /* what was written, less what it stood at; by index */
+	uint64_t storage[PV_MAX_MSRS];    /* by index in shape->msrs */
 	FILE *log;
 };
 
@@ -105,6 +106,7 @@ void pv_arm(struct pv_pmu *pmu);
 void pv_timer(void *opaque);
 /* As an entry of the local vector table says. */
 void pv_deliver_lvt(struct pv_pmu *pmu, uint32_t lvt);
+uint64_t pv_scaled(const struct pv_source *source, uint64_t base);
 uint64_t pv_width_mask(const struct pv_pmu *pmu, unsigned int index);
 struct pv_totals pv_totals(struct pv_pmu *pmu);
 
@@ -137,6 +139,12 @@ void pv_ibs_branch(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_
 void pv_ibs_interrupted(struct pv_pmu *pmu);
 enum pv_access pv_ibs_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_ibs_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+
+/* pv_uncore.c */
+bool pv_runs(const struct pv_shape *s, uint32_t msr);
+void pv_uncore_reset(struct pv_pmu *pmu);
+enum pv_access pv_uncore_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
+enum pv_access pv_uncore_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 
 /* pv_intel.c, pv_amd.c */
 enum pv_access pv_intel_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
