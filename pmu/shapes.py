@@ -8,11 +8,14 @@ from typing import Any, Callable
 
 MAX_MSRS = 32
 WORD = (1 << 64) - 1
+ALL = (1 << 32) - 1
 BASES = {"instructions": "PV_BASE_INSNS", "time": "PV_BASE_TIME", "branches": "PV_BASE_BRANCHES",
-         "clock": "PV_BASE_CLOCK"}
+         "accesses": "PV_BASE_BRANCHES", "clock": "PV_BASE_CLOCK"}
 MAX_RUNNING, MAX_BOX_TYPES = 16, 4
-# enum pv_branch of vm-images/qemu-pmu/pv_env.h
-KINDS = ("taken", "not-taken", "call", "call-ind", "ret", "jmp-ind", "jmp", "far")
+# enum pv_branch and pv_access_kind of vm-images/qemu-pmu/pv_env.h; None: no event can name it
+BRANCHES = ("taken", "not-taken", "call", "call-ind", "ret", "jmp-ind", "jmp", "far")
+ACCESSES = ("load-l1", "load-l2", "load-l3", "load-memory", "store", "load-long")
+KINDS = (*BRANCHES, None, *ACCESSES)
 HEAD = ("/* SPDX-License-Identifier: GPL-2.0-only */\n/* Made by pmu/compile.py; do not edit. */\n"
         '#include "pv_shapes.h"\n\n')
 
@@ -52,14 +55,14 @@ def _check_uncore(model: dict[str, Any], wrong: Wrong) -> None:
         if source["of"] == "clock" and "select" in source:
             wrong(["model", "counts", name, "of"], "no core counter counts the clock")
     for name, register in model.get("running", {}).items():
-        if counts.get(register["counts"], {"of": "branches"})["of"] == "branches":
+        if counts.get(register["counts"], {"of": "branches"})["of"] in ("branches", "accesses"):
             wrong(["model", "running", name, "counts"],
                   f"no such name in model.counts, or one of branches: '{register['counts']}'")
     for name, box in model.get("boxes", {}).items():
         if (box["number"] > 1) != ("stride" in box):
             wrong(["model", "boxes", name], "`stride` goes with more than one box")
         for event, source in box["counts"].items():
-            if source["of"] == "branches" or "select" not in source:
+            if source["of"] in ("branches", "accesses") or "select" not in source:
                 wrong(["model", "boxes", name, "counts", event],
                       "needs `select`, and counts no branches")
 
@@ -89,10 +92,19 @@ def check(data: dict[str, Any], wrong: Wrong) -> None:
     seen: dict[int, str] = {}
     for name, source in model["counts"].items():
         path: list[str | int] = ["model", "counts", name]
-        if (source["of"] == "branches") != ("kinds" in source):
-            wrong(path, "`kinds` goes with `of: branches`, and there only")
+        known = {"branches": BRANCHES, "accesses": ACCESSES}.get(source["of"], ())
+        if bool(known) != ("kinds" in source):
+            wrong(path, "`kinds` goes with `of: branches` and `of: accesses`, and there only")
+        for kind in source.get("kinds", ()):
+            if known and kind not in known:
+                wrong(path + ["kinds"], f"{kind} is none of {', '.join(known)}")
         if source.get("select", 0) & ~model["select"]["event"]:
             wrong(path + ["select"], "has bits outside of model.select.event")
+        for key in ("counters", "extra"):
+            if key in source and "select" not in source:
+                wrong(path + [key], "is for an event that has a `select`")
+        if "extra" in source and source["extra"] not in model.get("msrs", {}):
+            wrong(path + ["extra"], f"no such name in model.msrs: '{source['extra']}'")
         if "select" in source and seen.setdefault(source["select"], name) != name:
             wrong(path + ["select"], f"is also that of {seen[source['select']]}")
     if len(model.get("msrs", {})) > MAX_MSRS:
@@ -105,10 +117,12 @@ def _source(source: dict[str, Any]) -> str:
             f"{source.get('den', 1)}}}")
 
 
-def _events(source_list: dict[str, Any], ident: str) -> str:
+def _events(model: dict[str, Any], counts: dict[str, Any], ident: str) -> str:
+    msrs = list(model.get("msrs", {}))
     return f"static const struct pv_event {ident}[] = {{\n" + "".join(
-        f"\t{{0x{source['select']:x}, {_source(source)}}}, /* {name} */\n"
-        for name, source in source_list.items() if "select" in source) + "};\n\n"
+        f"\t{{0x{source['select']:x}, {_source(source)}, 0x{source.get('counters', ALL):x}, "
+        f"{msrs.index(source['extra']) + 1 if 'extra' in source else 0}}}, /* {name} */\n"
+        for name, source in counts.items() if "select" in source) + "};\n\n"
 
 
 def _uncore_tables(model: dict[str, Any], ident: str) -> str:
@@ -120,7 +134,7 @@ def _uncore_tables(model: dict[str, Any], ident: str) -> str:
             for name, r in model["running"].items()) + "};\n\n"
     boxes = model.get("boxes", {})
     for name, box in boxes.items():
-        out += _events(box["counts"], f"{name}_{ident}")
+        out += _events(model, box["counts"], f"{name}_{ident}")
     if boxes:
         out += f"static const struct pv_box boxes_{ident}[] = {{\n" + "".join(
             f"\t{{0x{box['control']:x}, 0x{box['counter']:x}, {box.get('stride', 0)}, {box['number']}, {box['counters']}, "
@@ -135,7 +149,7 @@ def _tables(shape: Shape, ident: str) -> str:
         if names:
             out += f"static const struct pv_source {what}_{ident}[] = {{\n" + "".join(
                 f"\t{_source(model['counts'][name])}, /* {name} */\n" for name in names) + "};\n\n"
-    out += _events(model["counts"], f"events_{ident}")
+    out += _events(model, model["counts"], f"events_{ident}")
     out += _uncore_tables(model, ident)
     if model.get("msrs"):
         out += f"static const struct pv_msr msrs_{ident}[] = {{\n" + "".join(
@@ -147,6 +161,7 @@ def _tables(shape: Shape, ident: str) -> str:
 
 def _row(shape: Shape, ident: str) -> str:
     model, counters = shape.model, shape.counters
+    ds = model.get("ds", {})
     items = [f'.name = "{shape.name}"', f".amd = {str(shape.vendor == 'AuthenticAMD').lower()}",
              f".signature = 0x{shape.signature:x}", f".perfmon = {model['perfmon']}",
              f".counters = {counters['programmable']}", f".fixed = {counters.get('fixed', 0)}",
@@ -158,6 +173,10 @@ def _row(shape: Shape, ident: str) -> str:
              f".arch_events = {model.get('arch-events', 0)}",
              f".lbr_depth = {model.get('lbr', {}).get('depth', 0)}",
              f".lbr_arch = {str(model.get('lbr', {}).get('kind') == 'architectural').lower()}",
+             f".lbr_flags = {str(model.get('lbr', {}).get('kind') == 'flags-in-from').lower()}",
+             *(f".{key.replace('-', '_')} = {str(ds.get(key, False)).lower()}"
+               for key in ("bts", "pebs", "split-latency")),
+             f".latency = {{{', '.join(map(str, ds.get('latency', [0])))}}}",
              f".metrics = 0x{model.get('metrics', 0):x}ull",
              f".events = events_{ident}",
              f".nr_events = sizeof(events_{ident}) / sizeof(events_{ident}[0])"]

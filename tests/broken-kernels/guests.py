@@ -20,6 +20,7 @@ RED = ("fail", "crash", "hang")
 # that hangs each of its owners must come to its end.
 # Under icount the guest's second is ten of ours when it has work to do.
 CASE_SECONDS = {"arm64": 2, "x86_64": 3}
+MODEL_SECONDS = 20  # on the PMU model, under icount
 RUN_SECONDS = 90
 LIVE: set[subprocess.Popen[str]] = set()
 
@@ -88,7 +89,7 @@ def run(arch: str, kernel: Path, append: str, globs: Iterable[str],
     with tempfile.TemporaryDirectory(prefix="pmuvet-broken-") as tmp:
         stream = Path(tmp) / "run.jsonl"
         argv = [str(program), "run", "--platform", arch, "--kernel", str(kernel), "--quiet", "--no-retry",
-                "--timeout", str(CASE_SECONDS[arch]), "--json", str(stream)]
+                "--timeout", str(CASE_SECONDS.get(arch, MODEL_SECONDS)), "--json", str(stream)]
         argv += ["--append", append] if append else []
         argv += [word for glob in globs for word in ("--filter", glob)]
         child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

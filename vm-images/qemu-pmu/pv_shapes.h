@@ -18,21 +18,25 @@
 enum pv_base {
 	PV_BASE_NOTHING,
 	PV_BASE_INSNS,
-	PV_BASE_TIME, /* nanoseconds of virtual time, not those halted */
-	PV_BASE_BRANCHES,
-	PV_BASE_CLOCK, /* nanoseconds of virtual time; not for core counters */
+	PV_BASE_TIME,     /* nanoseconds of virtual time, not those halted */
+	PV_BASE_BRANCHES, /* and accesses of memory */
+	PV_BASE_CLOCK,    /* nanoseconds of virtual time; not for core counters */
 };
 
 /* An event counts floor(base * num / den). */
 struct pv_source {
 	enum pv_base base;
-	uint32_t branches; /* set of enum pv_branch */
+	uint32_t branches; /* set of enum pv_branch and pv_access_kind */
 	uint32_t num, den;
 };
 
 struct pv_event {
 	uint64_t select; /* event and unit mask at their places in the select register */
 	struct pv_source source;
+	uint32_t counters; /* set of those that it counts on */
+	/* Index + 1 in the shape's msrs of a register that chooses too (OFFCORE_RSP): each of its
+	 * low 16 bits counts once; 0: none. */
+	unsigned int extra;
 };
 
 /* A register that the model only stores. */
@@ -74,8 +78,12 @@ struct pv_shape {
 	uint64_t metrics;         /* PERF_METRICS */
 	unsigned int lbr_depth;   /* 0: none */
 	bool lbr_arch;
+	bool lbr_flags;                      /* the flags are in LBR_FROM, there is no LBR_INFO */
 	uint32_t ibs;                        /* CPUID 8000_001B EAX; 0: none */
 	const struct pv_source *ibs_sources; /* fetches, cycles, ops */
+	bool bts, pebs;
+	bool split_latency;  /* PEBS tells the instruction's latency and the datum's */
+	uint16_t latency[4]; /* cycles of a load from L1, L2, L3 and memory */
 	const struct pv_source *fixed_sources;
 	const struct pv_event *events;
 	size_t nr_events;

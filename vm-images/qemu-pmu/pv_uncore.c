@@ -34,12 +34,12 @@ static uint64_t own(struct pv_pmu *pmu, const struct pv_source *source)
 								 : totals.time);
 }
 
-static uint64_t of_all(const struct pv_source *source)
+static uint64_t of_all(const struct pv_source *source, bool halts)
 {
 	uint64_t sum = 0;
 	CPUState *cs;
 
-	if (source->base == PV_BASE_CLOCK)
+	if (source->base == PV_BASE_CLOCK && !halts)
 		return pv_scaled(source, clock_now());
 	CPU_FOREACH(cs)
 	{
@@ -95,22 +95,25 @@ static bool find(const struct pv_shape *s, uint32_t msr, struct place *at)
 }
 
 /* How often the chosen event has happened in that box. */
-static uint64_t events_of(const struct place *at)
+static uint64_t events_of(const struct pv_pmu *pmu, const struct place *at)
 {
 	const struct pv_box *type = at->type;
+	unsigned int boxes = pmu->broken == PV_BREAK_BOX_SHARE ? 1 : type->number;
 
 	for (size_t i = 0; i < type->nr_events; i++) {
 		const struct pv_event *e = &type->events[i];
 
 		if (e->select == (at->c->control & 0xffff))
-			return (of_all(&e->source) + type->number - 1 - at->box) / type->number;
+			return (of_all(&e->source, pmu->broken == PV_BREAK_BOX_CLOCK) +
+				type->number - 1 - at->box) /
+			       boxes;
 	}
 	return 0;
 }
 
-static uint64_t value_of(const struct place *at)
+static uint64_t value_of(const struct pv_pmu *pmu, const struct place *at)
 {
-	uint64_t more = at->c->control & BOX_EN ? events_of(at) - at->c->from : 0;
+	uint64_t more = at->c->control & BOX_EN ? events_of(pmu, at) - at->c->from : 0;
 
 	return (at->c->value + more) & low_bits(at->type->width);
 }
@@ -137,10 +140,10 @@ enum pv_access pv_uncore_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value)
 		return PV_NOT_OURS;
 	if (value & ~(at.control ? at.type->valid : low_bits(at.type->width)))
 		return PV_REFUSED;
-	at.c->value = at.control ? value_of(&at) : value;
+	at.c->value = at.control ? value_of(pmu, &at) : value;
 	if (at.control)
 		at.c->control = value;
-	at.c->from = events_of(&at);
+	at.c->from = events_of(pmu, &at);
 	return PV_DONE;
 }
 
@@ -150,10 +153,11 @@ enum pv_access pv_uncore_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value)
 	struct place at;
 
 	if (r)
-		*value = (own(pmu, &r->source) + pmu->running[r - pmu->shape->running]) &
+		*value = (own(pmu, &r->source) * (pmu->broken == PV_BREAK_RUNNING ? 2 : 1) +
+			  pmu->running[r - pmu->shape->running]) &
 			 low_bits(r->width);
 	else if (find(pmu->shape, msr, &at))
-		*value = at.control ? at.c->control : value_of(&at);
+		*value = at.control ? at.c->control : value_of(pmu, &at);
 	else
 		return PV_NOT_OURS;
 	return PV_DONE;
