@@ -211,14 +211,15 @@ static void on_trap(int signo)
 	(void)signo;
 }
 
-/* Takes a SIGTRAP and ends. */
+/* Closes the two events at `arg`, takes a SIGTRAP and ends. */
 static void short_life(struct pv_test *t, void *arg)
 {
 	struct perf_event_attr attr = trapping();
 	size_t page = sysconf(_SC_PAGESIZE);
 	int fd;
 
-	(void)arg;
+	if (arg)
+		close_all(arg, 2);
 	signal(SIGTRAP, on_trap);
 	fd = pv_try_open(t, &attr, 0, -1, -1, 0);
 	if (fd < 0)
@@ -230,7 +231,7 @@ static void short_life(struct pv_test *t, void *arg)
 	pv_sys_close(fd);
 }
 
-/* `closes`: what it has inherited is closed before it ends, else after. */
+/* `closes`: what it has inherited is closed, by itself at last, before it ends; else after. */
 static void one_life(struct pv_test *t, bool closes)
 {
 	struct perf_event_attr attr = pv_dummy;
@@ -240,7 +241,7 @@ static void one_life(struct pv_test *t, bool closes)
 	attr.inherit = 1;
 	for (int i = 0; i < 2; i++)
 		parent[i] = pv_try_open(t, &attr, 0, -1, -1, 0);
-	pid = pv_fork_held(t, short_life, NULL);
+	pid = pv_fork_held(t, short_life, closes ? parent : NULL);
 	if (closes)
 		close_all(parent, 2);
 	attr.inherit = 0;
