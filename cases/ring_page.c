@@ -16,6 +16,25 @@ static uint32_t lock_of(struct pv_ev *ev)
 	return __atomic_load_n(&pv_ring_page(ev)->lock, __ATOMIC_ACQUIRE);
 }
 
+struct times {
+	uint64_t enabled, running;
+};
+
+/* Both of one update, as the page's lock tells: who is scheduled in between has them anew. */
+static struct times page_times(struct pv_ev *ev)
+{
+	const volatile struct perf_event_mmap_page *c = pv_ring_page(ev);
+	struct times times;
+	uint32_t lock;
+
+	do {
+		lock = lock_of(ev);
+		times = (struct times){c->time_enabled, c->time_running};
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (lock & 1 || lock != lock_of(ev));
+	return times;
+}
+
 static void expect_even(struct pv_test *t, struct pv_ev *ev)
 {
 	pv_expect_eq(t, "lock is odd", lock_of(ev) & 1, 0);
@@ -70,8 +89,7 @@ PV_CASE(control, times, .pmu = "perf", .proof = "kernel",
 	struct perf_event_mmap_page *c;
 	char *faults = pv_faults(t, 5);
 	struct pv_count before, after;
-	/* Of the page, from before the read: who is scheduled in between has them anew. */
-	uint64_t enabled, running;
+	struct times times; /* from before the read */
 	uint32_t lock;
 
 	pv_enable(t, ev);
@@ -92,30 +110,27 @@ PV_CASE(control, times, .pmu = "perf", .proof = "kernel",
 	pv_enable(t, ev);
 	pv_expect_in(t, "lock after ENABLE", lock_of(ev) - lock, 2, 20);
 	expect_even(t, ev);
-	enabled = c->time_enabled;
-	running = c->time_running;
+	times = page_times(ev);
 	after = pv_read(t, ev);
-	pv_expect_in(t, "time_enabled after ENABLE", enabled, before.enabled, after.enabled);
+	pv_expect_in(t, "time_enabled after ENABLE", times.enabled, before.enabled, after.enabled);
 	/* What a read says of time_running begins with the context's last update in Linux 6.1. */
-	pv_expect_in(t, "time_running after ENABLE", running, before.running, enabled);
+	pv_expect_in(t, "time_running after ENABLE", times.running, before.running, times.enabled);
 	pv_expect_eq(t, "offset after ENABLE", c->offset, 3);
 	pv_fault(faults, 3, 2);
 	lock = lock_of(ev);
 	pv_reset(t, ev);
 	pv_expect_in(t, "lock after RESET", lock_of(ev) - lock, 2, 20);
 	pv_expect_eq(t, "offset after RESET", c->offset, 0);
-	enabled = c->time_enabled;
-	running = c->time_running;
+	times = page_times(ev);
 	after = pv_read(t, ev);
-	pv_expect_in(t, "time_enabled after RESET", enabled, before.enabled, after.enabled);
+	pv_expect_in(t, "time_enabled after RESET", times.enabled, before.enabled, after.enabled);
 	pv_disable(t, ev);
 	before = pv_read(t, ev);
 	pv_enable(t, ev);
-	enabled = c->time_enabled;
-	running = c->time_running;
+	times = page_times(ev);
 	after = pv_read(t, ev);
-	pv_expect_in(t, "time_enabled in the end", enabled, before.enabled, after.enabled);
-	pv_expect_in(t, "time_running in the end", running, before.running, enabled);
+	pv_expect_in(t, "time_enabled in the end", times.enabled, before.enabled, after.enabled);
+	pv_expect_in(t, "time_running in the end", times.running, before.running, times.enabled);
 	pv_expect_eq(t, "index of a software event", c->index, 0);
 	expect_even(t, ev);
 }

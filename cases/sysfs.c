@@ -232,7 +232,7 @@ PV_CASE(sysfs, format, .pmu = "perf",
 	pv_expect_eq(t, "fields that overlap", overlaps, 0);
 }
 
-PV_CASE(sysfs, fields, .pmu = "kprobe uprobe msr pmuv3",
+PV_CASE(sysfs, fields, .pmu = "kprobe uprobe msr pmuv3 ibs-op ibs-fetch",
 	.about =
 		"the format fields of a PMU lie where the descriptor has them, and the first of them is there")
 {

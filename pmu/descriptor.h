@@ -97,10 +97,11 @@ struct pv_event_desc {
 	enum pv_relation relation;
 	uint64_t per; /* occurrences for one unit of work */
 	enum pv_side side;
-	bool samples;     /* sampling with a period is promised */
-	uint32_t arch;    /* mask of enum pv_arch */
-	const char *tags; /* space-separated, leading and trailing space */
-	const char *ref;  /* source of the promise */
+	bool samples;      /* sampling with a period is promised */
+	uint32_t counters; /* set of the general counters that it counts on; 0: all */
+	uint32_t arch;     /* mask of enum pv_arch */
+	const char *tags;  /* space-separated, leading and trailing space */
+	const char *ref;   /* source of the promise */
 };
 
 /* One field of sysfs format/: bits first..last (inclusive) of config word `word` (0: config, 1:
@@ -114,8 +115,36 @@ struct pv_erratum {
 	const char *id;       /* stable name, printed with the verdict */
 	const char *cases;    /* glob on case ids (fnmatch) */
 	const char *evidence; /* glob on the names of evidence that may fail; NULL: any */
+	const char *splat;    /* glob on the title of a splat that may come; NULL: none may */
 	const char *about;
 	const char *ref;
+};
+
+/* What a PMU that writes into an AUX buffer promises. */
+struct pv_aux_desc {
+	bool there;
+	bool one_piece; /* an overwritten buffer must be one physical piece (PERF_PMU_CAP_AUX_NO_SG)
+			 */
+	bool exclusive; /* one event for each task or CPU, others: EBUSY (PERF_PMU_CAP_EXCLUSIVE) */
+	bool itrace;    /* PERF_RECORD_ITRACE_START comes first (PERF_PMU_CAP_ITRACE) */
+	bool samples;   /* its data may go into the samples of its group */
+	bool output;    /* other events may write into its buffer */
+	bool pause;     /* PERF_PMU_CAP_AUX_PAUSE */
+	unsigned int record; /* bytes of each record; 0: a stream */
+	unsigned int margin; /* bytes by which a chunk may be larger than the watermark */
+	unsigned int turn;   /* bytes that one turn of pv_asm_loop() adds at least */
+};
+
+/* What precise sampling promises. */
+struct pv_precise_desc {
+	unsigned int max;    /* the largest precise_ip; 0: none */
+	bool xmm;            /* XMM registers may be asked for (PERF_PMU_CAP_EXTENDED_REGS) */
+	bool retire_latency; /* WEIGHT_STRUCT tells the latency of retirement */
+	bool split_latency;  /* ... and the instruction's beside the datum's */
+	bool load_group;     /* load latency needs the auxiliary event in its group */
+	/* Cycles of a load by bits 6 and 7 of its address, from L1, L2, L3 and memory; 0: not known
+	 * (silicon's caches do not go by addresses) */
+	unsigned int latency[4];
 };
 
 struct pv_pmu {
@@ -131,6 +160,8 @@ struct pv_pmu {
 	unsigned int counters; /* programmable counters; 0: not limited */
 	unsigned int fixed;    /* counters that only serve one event (Arm cycle counter) */
 	unsigned int width;    /* bits of a counter; 0: 64 */
+	struct pv_aux_desc aux;
+	struct pv_precise_desc precise;
 	const struct pv_event_desc *events;
 	size_t nr_events;
 	const struct pv_format_desc *formats;

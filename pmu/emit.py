@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from typing import Iterable, Sequence
+from typing import Any, Iterable, Sequence
 
 from cases import Case, Template
 from model import ARCHES, BP_TYPES, TYPES, WORDS, Event, Pmu
@@ -66,7 +66,8 @@ def event_row(e: Event) -> str:
         items.append(f".bp_type = {BP_TYPES[e.bp_type]}, .bp_len = {e.bp_len}")
     items += [f".work = {const('PV_WORK_', e.work)}", f".relation = {const('PV_REL_', e.relation)}",
               f".per = {e.per}", f".side = {const('PV_SIDE_', e.side)}",
-              f".samples = {'true' if e.samples else 'false'}", f".arch = {arch_mask(e.arch)}",
+              f".samples = {'true' if e.samples else 'false'}", f".counters = 0x{e.counters:x}",
+              f".arch = {arch_mask(e.arch)}",
               f".tags = {text(' ' + ' '.join(e.tags) + ' ')}", f".ref = {text(e.ref)}"]
     return "\t{" + ",\n\t ".join(items) + "},\n"
 
@@ -79,11 +80,25 @@ def pmu_tables(p: Pmu) -> str:
     """The arrays that a PMU's row points to."""
     formats = [f"\t{{{text(f.name)}, {f.word}, {f.first}, {f.last}}},\n" for f in p.formats]
     errata = [f"\t{{.id = {text(x.id)},\n\t .cases = {text(x.cases)},\n"
-              f"\t .evidence = {text(x.evidence)},\n\t .about = {text(x.about)},\n"
+              f"\t .evidence = {text(x.evidence)},\n\t .splat = {text(x.splat)},\n\t .about = {text(x.about)},\n"
               f"\t .ref = {text(x.ref)}}},\n" for x in p.errata]
     return (table("pv_event_desc", f"events_{ident(p)}", [event_row(e) for e in p.events])
             + table("pv_format_desc", f"formats_{ident(p)}", formats)
             + table("pv_erratum", f"errata_{ident(p)}", errata))
+
+
+def precise_items(precise: dict[str, Any]) -> str:
+    """Members of struct pv_precise_desc."""
+    flags = [f".{key.replace('-', '_')} = true" for key, value in precise.items() if value is True]
+    latency = ", ".join(map(str, precise.get("latency", [0])))
+    return ", ".join([f".max = {precise['max']}", *flags, f".latency = {{{latency}}}"])
+
+
+def aux_items(aux: dict[str, Any]) -> str:
+    """Members of struct pv_aux_desc."""
+    flags = [const("", word).lower() for word in aux["caps"]]
+    numbers = [f".{key} = {aux[key]}" for key in ("record", "margin", "turn") if key in aux]
+    return ", ".join([".there = true", *(f".{flag} = true" for flag in flags), *numbers])
 
 
 def pmu_row(p: Pmu, described: bool = True) -> str:
@@ -98,6 +113,10 @@ def pmu_row(p: Pmu, described: bool = True) -> str:
     for member, rows in (("events", p.events), ("formats", p.formats), ("errata", p.errata)):
         if rows:
             items.append(f".{member} = {member}_{ident(p)}, .nr_{member} = {len(rows)}")
+    if p.aux:
+        items.append(f".aux = {{{aux_items(p.aux)}}}")
+    if p.precise:
+        items.append(f".precise = {{{precise_items(p.precise)}}}")
     items += [f".hash = {text(p.hash)}", f".is_default = {'true' if p.is_default else 'false'}"]
     if described:
         items.append(f".describe = {lines_literal(describe(p))}")
@@ -223,6 +242,12 @@ def describe(p: Pmu) -> str:
     if c:
         out += wrapped("counters", f"{c['programmable']} programmable, {c.get('fixed', 0)} fixed, "
                        f"{c.get('width', 64)} bits [{c['ref']}]")
+    if p.aux:
+        numbers = ", ".join(f"{key} {p.aux[key]}" for key in ("record", "margin", "turn") if key in p.aux)
+        out += wrapped("AUX", ", ".join(filter(None, (*p.aux["caps"], numbers))) + f" [{p.aux['ref']}]")
+    if p.precise:
+        words = [key for key, value in p.precise.items() if value is True]
+        out += wrapped("precise", ", ".join([f"up to {p.precise['max']}", *words]) + f" [{p.precise['ref']}]")
     if p.formats:
         out.append("  formats")
         out += columns([(f.name, f.bits) for f in p.formats], [f"[{f.ref}]" for f in p.formats])

@@ -68,6 +68,7 @@ class Event:
     per: int
     side: str
     samples: bool
+    counters: int  # set of the general counters that it counts on; 0: all
     arch: frozenset[str]
     needs: tuple[str, ...]
     tags: tuple[str, ...]
@@ -82,6 +83,7 @@ class Erratum:
     id: str
     cases: str
     evidence: str | None
+    splat: str | None
     about: str
     ref: str
     place: Place
@@ -101,6 +103,8 @@ class Pmu:
     caps: tuple[str, ...]
     sampling_errno: int
     counters: dict[str, Any]
+    aux: dict[str, Any] | None
+    precise: dict[str, Any] | None
     formats: tuple[Format, ...]
     events: tuple[Event, ...]
     errata: tuple[Erratum, ...]
@@ -267,7 +271,7 @@ class Builder:
             yield Event(
                 name, e["type"], config, e.get("tracepoint"), symbol, e.get("uprobe", False),
                 e.get("bp_type"), e.get("bp_len", 0), work, relation, e.get("per", 1),
-                e.get("side", "always"), e.get("samples", False),
+                e.get("side", "always"), e.get("samples", False), e.get("counters", 0),
                 arch & {a} if a else arch, tuple(e.get("needs", ())),
                 tuple(sorted(derived)) + tuple(e.get("tags", ())), e.get("modes_not", {}),
                 tuple(e.get("only", ())), self.place(["events", name, "only"]), e["ref"])
@@ -278,7 +282,7 @@ class Builder:
         events = tuple(ev for name, e in d.get("events", {}).items()
                        for ev in self.event(name, e, formats) if ev.arch)
         errata = tuple(
-            Erratum(k, glob, x.get("evidence"), x["about"], x["ref"],
+            Erratum(k, glob, x.get("evidence"), x.get("splat"), x["about"], x["ref"],
                     self.place(["errata", k, "cases"] + ([i] if i >= 0 else [])))
             for k, x in d.get("errata", {}).items()
             for i, glob in (enumerate(x["cases"]) if isinstance(x["cases"], list)
@@ -286,12 +290,12 @@ class Builder:
         shape = None
         if "model" in d:
             shapes.check(d, self.wrong)
-            shape = shapes.Shape(self.d.name, d.get("vendor", ""), d.get("counters", {}), d["model"])
+            shape = shapes.Shape(self.d.name, d.get("vendor", ""), d.get("counters", {}), d["model"], d.get("precise", {}))
         canonical = json.dumps(d, sort_keys=True, separators=(",", ":"))
         return Pmu(self.d.name, d["family"], d["title"], d["ref"], d.get("sysfs"),
                    d.get("probe", ""), d.get("vendor"), shape, frozenset(d.get("arch", ARCHES)), tuple(d.get("caps", ())),
                    getattr(errno, d.get("sampling_errno", "EOPNOTSUPP")),
-                   d.get("counters", {}), formats, events, errata,
+                   d.get("counters", {}), d.get("aux"), d.get("precise"), formats, events, errata,
                    hashlib.sha256(canonical.encode()).hexdigest()[:16], self.d.file)
 
 

@@ -108,9 +108,10 @@ static int take(struct pv_run_state *r, const struct pv_stream_event *e)
 		break;
 	case PV_E_RUN_END:
 		/* Ours is written at the end, over all processes that worked on this stream. */
-		r->seconds += e->seconds;
 		r->complete = e->complete;
-		if (!r->old) {
+		if (r->old) {
+			r->seconds += e->seconds;
+		} else {
 			r->producer_ended = true;
 			snprintf(r->reason, sizeof(r->reason), "%s", e->reason ? e->reason : "");
 			return 0;

@@ -35,7 +35,7 @@ static void usage(FILE *f)
 	      "  --platform P,...   guests (default " DEFAULT_PLATFORMS ")\n"
 	      "  --quick            only the most telling cases, the best first\n"
 	      "  --full             every case (as --filter does with those it names); the default is the\n"
-	      "                     standard set: the most telling ones, and one case of each promise on each PMU\n"
+	      "                     standard set: the most telling ones, and each promise that they lack, once\n"
 	      "  --all              the whole report, not one screen\n"
 	      "  --output DIR       where the streams go (default: a new directory below results/runs/)\n"
 	      "  --filter, --exclude, --repeat, --shuffle, --timeout, --append, --smp, --mem, --accel,\n"

@@ -107,9 +107,23 @@ static void judge_erratum(struct engine *e, const struct pv_case *c, struct resu
 	}
 }
 
+/* The erratum that a splat of this title is part of. */
+static const struct pv_erratum *splat_erratum(const struct pv_case *c, const char *title)
+{
+	for (size_t i = 0; i < c->pmu->nr_errata; i++) {
+		const struct pv_erratum *x = &c->pmu->errata[i];
+
+		if (x->splat && !fnmatch(x->cases, c->id, 0) && !fnmatch(x->splat, title, 0))
+			return x;
+	}
+	return NULL;
+}
+
 static void judge_splat(struct engine *e, const struct pv_case *c, unsigned int rep,
 			struct result *r)
 {
+	const struct pv_erratum *known;
+
 	if (!pv_kmsg_read(e->kmsg, e->splat))
 		return;
 	case_event(e, "splat", c, rep);
@@ -117,7 +131,11 @@ static void judge_splat(struct engine *e, const struct pv_case *c, unsigned int 
 	pv_json_text(&e->json, "title", e->splat->title);
 	pv_json_text(&e->json, "text", e->splat->text);
 	pv_out_json(e->process.out, &e->json);
-	if (strcmp(r->verdict, "hang") && strcmp(r->verdict, "crash")) {
+	known = strcmp(r->verdict, "fail") ? splat_erratum(c, e->splat->title) : NULL;
+	if (known) {
+		r->verdict = "xfail";
+		r->erratum = known->id;
+	} else if (strcmp(r->verdict, "hang") && strcmp(r->verdict, "crash")) {
 		r->verdict = "fail";
 		r->kind = r->erratum = NULL;
 	}

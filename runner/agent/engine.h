@@ -19,7 +19,7 @@ struct pv_run_opts {
 	bool kallsyms;    /* send the table of symbols behind the last case */
 	const char *soak; /* stress neighbours (soak.h); NULL: none, and taint is not watched */
 	bool quick;       /* only the most telling cases, these first */
-	bool standard;    /* those, and one case of each promise on each PMU */
+	bool standard;    /* those, and each promise that they have not, once */
 	uint64_t seed;
 	double timeout; /* seconds for one case */
 	int cpu;        /* to pin cases to; -1: the first this process may use */

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fnmatch.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,24 +100,72 @@ static int by_place(const void *x, const void *y)
 				    : (a > b) - (a < b);
 }
 
-/* The first of a promise's cases on a PMU: ids are pmu/capability/name[:variant], a promise's in a
- * row. */
-static bool first_of_promise(const struct pv_case *c, const struct pv_case *before)
-{
-	size_t len = strcspn(c->id, ":");
+/* ---- the standard set ---- */
 
-	return !before || len != strcspn(before->id, ":") || strncmp(c->id, before->id, len);
+struct pv_seen {
+	void *promises, *by_pmu;
+};
+
+/* By promise: ids are pmu/promise[:variant]. */
+static int by_promise(const void *x, const void *y)
+{
+	const char *a = strchr(x, '/'), *b = strchr(y, '/');
+	size_t n = strcspn(a, ":"), m = strcspn(b, ":");
+	int order = strncmp(a, b, n < m ? n : m);
+
+	return order ? order : (n > m) - (n < m);
 }
 
-static bool in_set(const struct pv_run_opts *o, const struct pv_case *c, bool first)
+/* The same, each PMU for itself. */
+static int by_pmu(const void *x, const void *y)
 {
-	return c->quick || (o->standard ? first : !o->quick);
+	int order = by_promise(x, y);
+
+	return order ? order : strncmp(x, y, strchr(x, '/') + 1 - (const char *)x);
+}
+
+/* Does the case bring a promise that no case before it has? */
+static bool brings(struct pv_seen *seen, const struct pv_run_opts *o, const struct pv_case *c)
+{
+	bool there = pv_pmu_expected(o, c->pmu);
+	const char *const *found = tsearch(c->id, there ? &seen->promises : &seen->by_pmu,
+					   there ? by_promise : by_pmu);
+
+	if (!found)
+		abort();
+	return *found == c->id;
+}
+
+static void leave(void *id)
+{
+	(void)id;
+}
+
+/*
+ * Each promise once: by the quick cases, then by the first PMU that this platform must have. Other
+ * PMUs may be missing: there each has its own.
+ */
+static void standard_set(const struct pv_run_opts *o, struct pv_selection *sel)
+{
+	struct pv_seen seen = {NULL, NULL};
+	size_t nr = 0;
+
+	for (size_t i = 0; i < sel->nr; i++) {
+		if (sel->cases[i]->quick)
+			brings(&seen, o, sel->cases[i]);
+	}
+	for (size_t i = 0; i < sel->nr; i++) {
+		if (sel->cases[i]->quick || brings(&seen, o, sel->cases[i]))
+			sel->cases[nr++] = sel->cases[i];
+	}
+	sel->nr = nr;
+	tdestroy(seen.promises, leave);
+	tdestroy(seen.by_pmu, leave);
 }
 
 int pv_select(const struct pv_run_opts *o, struct pv_selection *sel)
 {
 	bool *used = calloc(o->nr_filter + o->nr_exclude + 1, 1);
-	const struct pv_case *before = NULL;
 	int err = check_names(o);
 
 	sel->nr = 0;
@@ -132,10 +181,11 @@ int pv_select(const struct pv_run_opts *o, struct pv_selection *sel)
 			continue;
 		if (any_match(o->exclude, o->nr_exclude, c->id, used + o->nr_filter))
 			continue;
-		if (in_set(o, c, first_of_promise(c, before)))
+		if (c->quick || !o->quick)
 			sel->cases[sel->nr++] = c;
-		before = c;
 	}
+	if (o->standard)
+		standard_set(o, sel);
 	if (o->quick)
 		qsort(sel->cases, sel->nr, sizeof(*sel->cases), by_place);
 	for (size_t i = 0; i < o->nr_filter && !err; i++) {

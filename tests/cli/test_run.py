@@ -59,11 +59,21 @@ def test_repeat_shuffle_is_the_same_order_for_the_same_seed(tmp_path: Path) -> N
 
 def test_the_standard_set_has_each_promise_once_and_the_quick_ones() -> None:
     def ids(*args: str) -> set[str]:
-        return set(pmuvet("run", "--list", *args).stdout.split())
+        agent = subprocess.run([str(NATIVE / "pmuvet-agent"), "--list", *args], capture_output=True, text=True, check=True)
+        return set(agent.stdout.split())
 
     every, standard, quick = ids(), ids("--standard"), ids("--quick")
     assert quick < standard < every
+    assert {promise(i) for i in standard} == {promise(i) for i in every}
+    # Here no PMU must be there: any may be missing.
     assert {i.partition(":")[0] for i in standard} == {i.partition(":")[0] for i in every}
+    must = ids("--standard", *(word for pmu in ("perf", "sw", "breakpoint", "tracepoint") for word in ("--expect", pmu)))
+    assert quick < must < standard
+    assert {promise(i) for i in must} == {promise(i) for i in every}
+
+
+def promise(case: str) -> str:
+    return case.partition("/")[2].partition(":")[0]
 
 
 def test_list_shows_what_would_run() -> None:

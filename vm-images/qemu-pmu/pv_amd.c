@@ -58,6 +58,7 @@ void pv_amd_configure(struct pv_pmu *pmu)
 		    c->source->base != PV_BASE_NOTHING)
 			c->modes = modes(pmu, c->select);
 	}
+	pv_ibs_configure(pmu);
 }
 
 /* The counter a register belongs to, and whether it is the control register; false: none. */
@@ -105,6 +106,21 @@ static enum pv_access write_global(struct pv_pmu *pmu, uint32_t msr, uint64_t va
 	}
 }
 
+/* What is not the core counters'. */
+static enum pv_access write_more(struct pv_pmu *pmu, uint32_t msr, uint64_t value)
+{
+	enum pv_access done = pv_amdlbr_write(pmu, msr, value);
+
+	return done == PV_NOT_OURS ? pv_ibs_write(pmu, msr, value) : done;
+}
+
+static enum pv_access read_more(struct pv_pmu *pmu, uint32_t msr, uint64_t *value)
+{
+	enum pv_access done = pv_amdlbr_read(pmu, msr, value);
+
+	return done == PV_NOT_OURS ? pv_ibs_read(pmu, msr, value) : done;
+}
+
 enum pv_access pv_amd_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value)
 {
 	const struct pv_shape *s = pmu->shape;
@@ -122,7 +138,7 @@ enum pv_access pv_amd_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value)
 	if (msr >= MSR_STATUS && msr <= MSR_STATUS_SET)
 		return write_global(pmu, msr, value);
 	if (!find(msr, &index, &control))
-		return PV_NOT_OURS;
+		return write_more(pmu, msr, value);
 	if (index >= s->counters)
 		return PV_REFUSED;
 	/* Zen never raises #GP for a bit of PERF_CTL: Linux arch/x86/kvm/svm/pmu.c,
@@ -150,7 +166,7 @@ enum pv_access pv_amd_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value)
 		return pmu->shape->perfmon >= 2 ? PV_DONE : PV_REFUSED;
 	}
 	if (!find(msr, &index, &control))
-		return PV_NOT_OURS;
+		return read_more(pmu, msr, value);
 	if (index >= pmu->shape->counters)
 		return PV_REFUSED;
 	*value = control ? pmu->counters[index].select : pmu->counters[index].value;

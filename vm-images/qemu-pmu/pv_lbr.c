@@ -19,8 +19,6 @@ enum {
 	MSR_ARCH_TO = 0x1600,
 };
 
-#define DEBUGCTL_LBR (1ull << 0)
-
 /* LBR_SELECT: all but the last leave branches out. */
 #define SELECT_NOT_KERNEL (1u << 0)
 #define SELECT_NOT_USER   (1u << 1)
@@ -34,7 +32,8 @@ enum {
 #define CTL_CALL_STACK (1u << 3)
 #define CTL_VALID      0x7f000fu
 
-#define INFO_MISPREDICT (1ull << 63)
+#define INFO_MISPREDICT (1ull << 63) /* or in FROM, with two bits for transactions below it */
+#define FROM_FLAGS      (7ull << 61)
 #define INFO_TYPE_SHIFT 56
 
 #define CALLS           (PV_BR_CALL | PV_BR_CALL_IND)
@@ -60,21 +59,24 @@ bool pv_lbr_on(const struct pv_pmu *pmu)
 
 	if (!s->lbr_depth || pmu->global_status & PV_STATUS_LBR_FROZEN)
 		return false;
-	return s->lbr_arch ? pmu->lbr.ctl & CTL_ENABLE : pmu->debugctl & DEBUGCTL_LBR;
+	if (s->amd)
+		return pv_amdlbr_on(pmu);
+	return s->lbr_arch ? pmu->lbr.ctl & CTL_ENABLE : pmu->debugctl & PV_DEBUGCTL_LBR;
 }
 
 static bool wanted(const struct pv_pmu *pmu, unsigned int kind)
 {
-	bool user = pmu->mode == PV_MODE_USER || pmu->mode == PV_MODE_GUEST_USER;
+	bool all = pmu->broken == PV_BREAK_LBR_SELECT,
+	     user = pmu->mode == PV_MODE_USER || pmu->mode == PV_MODE_GUEST_USER;
 	uint32_t ctl = pmu->lbr.ctl;
 
 	if (pmu->shape->lbr_arch)
-		return ctl & (user ? CTL_USER : CTL_KERNEL) && ctl & kinds[kind].ctl;
-	return !(ctl & (user ? SELECT_NOT_USER : SELECT_NOT_KERNEL)) && !(ctl & kinds[kind].select);
+		return ctl & (user ? CTL_USER : CTL_KERNEL) && (all || ctl & kinds[kind].ctl);
+	return !(ctl & (user ? SELECT_NOT_USER : SELECT_NOT_KERNEL)) &&
+	       (all || !(ctl & kinds[kind].select));
 }
 
-/* After the branch has been counted: which ones are mispredicted goes by their number. */
-static bool mispredicted(const struct pv_pmu *pmu, unsigned int kind)
+bool pv_mispredicted(const struct pv_pmu *pmu, unsigned int kind)
 {
 	uint64_t sum = 0;
 
@@ -104,8 +106,12 @@ void pv_lbr_record(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_
 	record = &lbr->records[lbr->top];
 	record->from = from;
 	record->to = to;
-	record->info = mispredicted(pmu, kind) ? INFO_MISPREDICT : 0;
-	if (pmu->shape->lbr_arch)
+	record->info = pv_mispredicted(pmu, kind) ? INFO_MISPREDICT : 0;
+	if (pmu->shape->lbr_flags)
+		record->from = (from & ~FROM_FLAGS) | record->info;
+	if (pmu->shape->amd)
+		record->info |= PV_AMDLBR_VALID;
+	else if (pmu->shape->lbr_arch)
 		record->info |= (uint64_t)kinds[kind].type << INFO_TYPE_SHIFT;
 }
 
@@ -127,7 +133,7 @@ static uint64_t *field(struct pv_pmu *pmu, uint32_t msr)
 		uint32_t n = msr - bases[s->lbr_arch][i];
 		struct pv_record *record;
 
-		if (n >= s->lbr_depth)
+		if (n >= s->lbr_depth || (i == 2 && s->lbr_flags))
 			continue;
 		if (s->lbr_arch) /* number 0 is the youngest; above the chosen depth none is */
 			record = &lbr->records[n < lbr->depth
