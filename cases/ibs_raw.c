@@ -148,10 +148,10 @@ PV_CASE(ibs, loads, .pmu = "ibs-op", .needs = "root", .arch = "x86_64", .proof =
 	attr.config = pv_ibs_format(t, "cnt_ctl");
 	ev = pv_ibs_open(t, &attr);
 	pv_enable(t, ev);
-	pv_asm_load8(TURNS, data + 64 * place);
+	pv_asm_load4(TURNS, data + 64 * place);
 	pv_disable(t, ev);
 	while (pv_sample_next(t, ev, &rec, &s)) {
-		if (!pv_ibs_within(s.ip, pv_asm_load8))
+		if (!pv_ibs_within(s.ip, pv_asm_load4))
 			continue;
 		src.val = s.data_src;
 		if (src.mem_op != PERF_MEM_OP_LOAD) {
@@ -191,10 +191,10 @@ PV_CASE(ibs, stores, .pmu = "ibs-op", .needs = "root", .arch = "x86_64", .proof 
 	attr.config = pv_ibs_format(t, "cnt_ctl");
 	ev = pv_ibs_open(t, &attr);
 	pv_enable(t, ev);
-	pv_asm_store8(TURNS, data);
+	pv_asm_store4(TURNS, data);
 	pv_disable(t, ev);
 	while (pv_sample_next(t, ev, &rec, &s)) {
-		if (!pv_ibs_within(s.ip, pv_asm_store8))
+		if (!pv_ibs_within(s.ip, pv_asm_store4))
 			continue;
 		src.val = s.data_src;
 		loads += src.mem_op == PERF_MEM_OP_LOAD;
@@ -279,11 +279,11 @@ PV_CASE(ibs, l3loads, .pmu = "ibs-op", .needs = "root", .arch = "x86_64", .proof
 	ev = pv_ibs_open(t, &attr);
 	pv_enable(t, ev);
 	/* The model's datum is in memory by its address, or in the L1. */
-	pv_asm_load8(TURNS, data + 192);
-	pv_asm_load8(TURNS, data);
+	pv_asm_load4(TURNS, data + 192);
+	pv_asm_load4(TURNS, data);
 	pv_disable(t, ev);
 	while (pv_sample_next(t, ev, &rec, &s)) {
-		if (!pv_ibs_within(s.ip, pv_asm_load8))
+		if (!pv_ibs_within(s.ip, pv_asm_load4))
 			continue;
 		misses += s.addr == (uintptr_t)data + 192;
 		others += s.addr != (uintptr_t)data + 192;

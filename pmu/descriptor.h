@@ -135,6 +135,18 @@ struct pv_aux_desc {
 	unsigned int turn;   /* bytes that one turn of pv_asm_loop() adds at least */
 };
 
+/* What precise sampling promises. */
+struct pv_precise_desc {
+	unsigned int max;    /* the largest precise_ip; 0: none */
+	bool xmm;            /* XMM registers may be asked for (PERF_PMU_CAP_EXTENDED_REGS) */
+	bool retire_latency; /* WEIGHT_STRUCT tells the latency of retirement */
+	bool split_latency;  /* ... and the instruction's beside the datum's */
+	bool load_group;     /* load latency needs the auxiliary event in its group */
+	/* Cycles of a load by bits 6 and 7 of its address, from L1, L2, L3 and memory; 0: not known
+	 * (silicon's caches do not go by addresses) */
+	unsigned int latency[4];
+};
+
 struct pv_pmu {
 	const char *name;   /* the descriptor: "pmuv3-qemu" */
 	const char *family; /* first part of the case ids: "pmuv3" */
@@ -149,6 +161,7 @@ struct pv_pmu {
 	unsigned int fixed;    /* counters that only serve one event (Arm cycle counter) */
 	unsigned int width;    /* bits of a counter; 0: 64 */
 	struct pv_aux_desc aux;
+	struct pv_precise_desc precise;
 	const struct pv_event_desc *events;
 	size_t nr_events;
 	const struct pv_format_desc *formats;

@@ -87,6 +87,13 @@ def pmu_tables(p: Pmu) -> str:
             + table("pv_erratum", f"errata_{ident(p)}", errata))
 
 
+def precise_items(precise: dict[str, Any]) -> str:
+    """Members of struct pv_precise_desc."""
+    flags = [f".{key.replace('-', '_')} = true" for key, value in precise.items() if value is True]
+    latency = ", ".join(map(str, precise.get("latency", [0])))
+    return ", ".join([f".max = {precise['max']}", *flags, f".latency = {{{latency}}}"])
+
+
 def aux_items(aux: dict[str, Any]) -> str:
     """Members of struct pv_aux_desc."""
     flags = [const("", word).lower() for word in aux["caps"]]
@@ -108,6 +115,8 @@ def pmu_row(p: Pmu, described: bool = True) -> str:
             items.append(f".{member} = {member}_{ident(p)}, .nr_{member} = {len(rows)}")
     if p.aux:
         items.append(f".aux = {{{aux_items(p.aux)}}}")
+    if p.precise:
+        items.append(f".precise = {{{precise_items(p.precise)}}}")
     items += [f".hash = {text(p.hash)}", f".is_default = {'true' if p.is_default else 'false'}"]
     if described:
         items.append(f".describe = {lines_literal(describe(p))}")
@@ -236,6 +245,9 @@ def describe(p: Pmu) -> str:
     if p.aux:
         numbers = ", ".join(f"{key} {p.aux[key]}" for key in ("record", "margin", "turn") if key in p.aux)
         out += wrapped("AUX", ", ".join(filter(None, (*p.aux["caps"], numbers))) + f" [{p.aux['ref']}]")
+    if p.precise:
+        words = [key for key, value in p.precise.items() if value is True]
+        out += wrapped("precise", ", ".join([f"up to {p.precise['max']}", *words]) + f" [{p.precise['ref']}]")
     if p.formats:
         out.append("  formats")
         out += columns([(f.name, f.bits) for f in p.formats], [f"[{f.ref}]" for f in p.formats])

@@ -30,6 +30,7 @@ class Shape:
     vendor: str
     counters: dict[str, Any]
     model: dict[str, Any]
+    precise: dict[str, Any]
 
     @property
     def complete(self) -> bool:
@@ -161,7 +162,7 @@ def _tables(shape: Shape, ident: str) -> str:
 
 def _row(shape: Shape, ident: str) -> str:
     model, counters = shape.model, shape.counters
-    ds = model.get("ds", {})
+    ds, precise = model.get("ds", {}), shape.precise
     items = [f'.name = "{shape.name}"', f".amd = {str(shape.vendor == 'AuthenticAMD').lower()}",
              f".signature = 0x{shape.signature:x}", f".perfmon = {model['perfmon']}",
              f".counters = {counters['programmable']}", f".fixed = {counters.get('fixed', 0)}",
@@ -173,10 +174,11 @@ def _row(shape: Shape, ident: str) -> str:
              f".arch_events = {model.get('arch-events', 0)}",
              f".lbr_depth = {model.get('lbr', {}).get('depth', 0)}",
              f".lbr_arch = {str(model.get('lbr', {}).get('kind') == 'architectural').lower()}",
-             f".lbr_flags = {str(model.get('lbr', {}).get('kind') == 'flags-in-from').lower()}",
              *(f".{key.replace('-', '_')} = {str(ds.get(key, False)).lower()}"
-               for key in ("bts", "pebs", "split-latency")),
-             f".latency = {{{', '.join(map(str, ds.get('latency', [0])))}}}",
+               for key in ("bts", "pebs")),
+             f".split_latency = {str(precise.get('split-latency', False)).lower()}",
+             f".latency = {{{', '.join(map(str, precise.get('latency', [0])))}}}",
+             f".lbr_flags = {str(model.get('lbr', {}).get('kind') == 'flags-in-from').lower()}",
              f".metrics = 0x{model.get('metrics', 0):x}ull",
              f".events = events_{ident}",
              f".nr_events = sizeof(events_{ident}) / sizeof(events_{ident}[0])"]

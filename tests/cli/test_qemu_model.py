@@ -18,7 +18,7 @@ import platforms  # noqa: E402
 import qemubuild  # noqa: E402
 
 MODEL = ROOT / "vm-images" / "qemu-pmu"
-SHAPES = ["amd-zen2", "amd-zen4", "intel-icelake", "intel-sapphirerapids", "intel-skylake"]
+SHAPES = ["amd-zen2", "amd-zen4", "intel-graniterapids", "intel-haswell", "intel-icelake", "intel-sapphirerapids", "intel-skylake"]
 CHILD = """\
 extends: intel-skylake
 title: a child

@@ -50,6 +50,12 @@ BROKEN = {
     "bts-pmi": "intel-bts/aux/watermark:branches,4",
     "bts-level": "intel-bts/bts/modes:branches,user",
     "bts-ring": "intel-bts/bts/newest:branches,4",
+    "pebs-ip": "intel-core/pebs/exact:loads",
+    "pebs-regs": "intel-core/pebs/registers:stores",
+    "pebs-address": "intel-core/pebs/address:loads",
+    "pebs-time": "intel-core/pebs/time",
+    "pebs-reload": "intel-core/pebs/exact:branches",
+    "pebs-lost": "intel-core/pebs/exact:instructions",
 }
 BROKEN_MORE = {
     "lbr-order": ("amd-zen4", "amd-core/branch/order"),

@@ -71,8 +71,12 @@ void pv_pmu_interrupted(CPUX86State *env, bool is_int, bool is_hw)
 	if (env->pv.branch && !is_int && !is_hw && env->eip == env->pv.from)
 		env->pv.branch = 0;
 	/* What a software interrupt does is not over. */
-	if (!is_int)
-		pv_boundary(pmu);
+	if (!is_int) {
+		pv_access_settle(pmu);
+		settle_branch(pmu);
+		if (pmu->shape->bts || pmu->shape->pebs)
+			pv_boundary(pmu);
+	}
 	/* The way into the handler is a branch to the records, and no instruction. */
 	if (!is_int && (pv_lbr_on(pmu) || pv_bts_on(pmu))) {
 		env->pv.from = env->eip;

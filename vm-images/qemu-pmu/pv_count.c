@@ -147,12 +147,12 @@ void pv_sync(struct pv_pmu *pmu)
 		if (c->value <= mask)
 			continue;
 		c->value &= mask;
-		if (i >= PV_IBS) {
-			pmu->ibs.pending |= 1u << (i - PV_IBS);
-			continue;
-		}
 		if (c->precise) {
 			pmu->ds.pending |= 1ull << i;
+			continue;
+		}
+		if (i >= PV_IBS) {
+			pmu->ibs.pending |= 1u << (i - PV_IBS);
 			continue;
 		}
 		if (!pmu->shape->amd || pmu->shape->perfmon >= 2)
@@ -202,8 +202,8 @@ void pv_arm(struct pv_pmu *pmu)
 		ns = MIN(ns, (uint64_t)icount_to_ns(least));
 	else if (least != UINT64_MAX)
 		ns = MIN(ns, INT32_MAX);
-	/* A record is due at the next boundary. */
-	if (pmu->ibs.pending || pmu->ds.pending)
+	/* A record or an IBS sample is due at the next boundary. */
+	if (pmu->ds.pending || pmu->ibs.pending)
 		ns = 0;
 	if (ns == UINT64_MAX)
 		return;

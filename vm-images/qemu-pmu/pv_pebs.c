@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Processor event based sampling: SDM volume 3, 19.6 (format 3, Skylake's) and 19.9 (adaptive, from
- * format 4 on). A record is that of the instruction which overflowed the counter, whichever counter
- * it is; it is written behind it, before the next one, with the registers as they are there. Where
- * a datum was, and how long a load took, goes by its address: bits 6 and 7 choose one of four.
+ * Processor event based sampling: SDM volume 3, 19.6 (format 2 and 3, Haswell's and Skylake's)
+ * and 19.9 (adaptive, from format 4 on). A record is that of the instruction which overflowed the
+ * counter, whichever counter it is; it is written behind it, before the next one, with the
+ * registers as they are there. Where a datum was, and how long a load took, goes by its address:
+ * bits 6 and 7 choose one of four.
  */
 #include "pv_pmu.h"
 #include "sysemu/cpu-timers.h"
@@ -164,7 +165,8 @@ static void fill_fixed(struct words *w, struct pv_pmu *pmu, uint64_t counters)
 	put(w, m.latency);
 	put(w, eventing_ip(pmu));
 	put(w, 0); /* no TSX */
-	put(w, tsc(pmu));
+	if (FORMAT(pmu->shape) >= 3)
+		put(w, tsc(pmu));
 }
 
 static void put_xmm(struct words *w, const CPUX86State *env)

@@ -120,9 +120,9 @@ void pv_pmu_reset(CPUX86State *env)
 	pmu->global_ctrl = pmu->shape->amd ? 0 : (1ull << pmu->shape->counters) - 1;
 	memset(pmu->counters, 0, sizeof(pmu->counters));
 	pv_lbr_reset(pmu);
-	pv_ibs_reset(pmu);
 	pv_ds_reset(pmu);
 	pv_uncore_reset(pmu);
+	pv_ibs_reset(pmu);
 	for (size_t i = 0; i < pmu->shape->nr_msrs; i++)
 		pmu->storage[i] = pmu->shape->msrs[i].reset;
 	env->pv.branch = 0;

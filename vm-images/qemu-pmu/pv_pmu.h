@@ -39,8 +39,8 @@ struct pv_counter {
 	const struct pv_source *source;
 	uint8_t modes; /* in which it counts; 0: stopped */
 	bool interrupts;
-	struct pv_source own; /* `source`, where another register has its say */
 	bool precise;         /* an overflow makes a PEBS record */
+	struct pv_source own; /* `source`, where another register has its say */
 };
 
 /* What has happened on this CPU since its reset. */
@@ -59,24 +59,6 @@ struct pv_lbr {
 	uint64_t extension; /* AMD: DBG_EXTN_CFG */
 	unsigned int depth, top;
 	struct pv_record records[PV_MAX_LBR];
-};
-
-struct pv_log;
-
-#define PV_IBS_REGS      16
-#define PV_EXTENDED_LVTS 4
-#define PV_LVT_MASKED    (1u << 16)
-
-struct pv_ibs {
-	uint64_t regs[PV_IBS_REGS];
-	uint32_t lvt[PV_EXTENDED_LVTS]; /* the APIC's */
-	unsigned int pending;           /* engines that are full: at the next instruction's begin */
-	uint64_t samples[2];
-	uint32_t random;
-	/* The tagged op: */
-	bool tagged, mispredicted;
-	uint64_t rip, target;
-	uint32_t branch; /* PV_BR_*, 0: none */
 };
 
 /* The debug store: SDM volume 3, 17.4.9. */
@@ -118,6 +100,23 @@ enum pv_break {
 	PV_BREAKS,
 };
 
+struct pv_log;
+#define PV_IBS_REGS      16
+#define PV_EXTENDED_LVTS 4
+#define PV_LVT_MASKED    (1u << 16)
+
+struct pv_ibs {
+	uint64_t regs[PV_IBS_REGS];
+	uint32_t lvt[PV_EXTENDED_LVTS]; /* the APIC's */
+	unsigned int pending;           /* engines that are full: at the next instruction's begin */
+	uint64_t samples[2];
+	uint32_t random;
+	/* The tagged op: */
+	bool tagged, mispredicted;
+	uint64_t rip, target;
+	uint32_t branch; /* PV_BR_*, 0: none */
+};
+
 struct pv_pmu {
 	CPUX86State *env;
 	const struct pv_shape *shape;
@@ -133,9 +132,9 @@ struct pv_pmu {
 	uint64_t global_ctrl, global_status, fixed_ctrl, debugctl;
 	struct pv_counter counters[PV_COUNTERS];
 	struct pv_lbr lbr;
-	struct pv_ibs ibs;
 	struct pv_ds ds;
-	enum pv_break broken;             /* PV_BREAKS: none */
+	enum pv_break broken; /* PV_BREAKS: none */
+	struct pv_ibs ibs;
 	uint64_t running[PV_MAX_RUNNING]; /* what was written, less what it stood at; by index */
 	uint64_t storage[PV_MAX_MSRS];    /* by index in shape->msrs */
 	FILE *log_file;
@@ -172,23 +171,6 @@ bool pv_mispredicted(const struct pv_pmu *pmu, unsigned int kind);
 enum pv_access pv_lbr_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_lbr_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 
-/* pv_amdlbr.c */
-#define PV_AMDLBR_VALID (1ull << 2) /* in pv_record.info: has retired */
-bool pv_amdlbr_on(const struct pv_pmu *pmu);
-enum pv_access pv_amdlbr_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
-enum pv_access pv_amdlbr_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
-
-/* pv_ibs.c */
-void pv_ibs_reset(struct pv_pmu *pmu);
-void pv_ibs_configure(struct pv_pmu *pmu);
-/* At an instruction's boundary: tags and completes what is due. */
-void pv_ibs_settle(struct pv_pmu *pmu);
-/* That branch has retired. */
-void pv_ibs_branch(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_t to,
-		   bool mispredicted);
-void pv_ibs_interrupted(struct pv_pmu *pmu);
-enum pv_access pv_ibs_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
-enum pv_access pv_ibs_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 /* pv_break.c; a NULL name: nothing is broken. */
 bool pv_break_parse(struct pv_pmu *pmu, const char *name, Error **errp);
 
@@ -222,6 +204,24 @@ bool pv_runs(const struct pv_shape *s, uint32_t msr);
 void pv_uncore_reset(struct pv_pmu *pmu);
 enum pv_access pv_uncore_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_uncore_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+
+/* pv_amdlbr.c */
+#define PV_AMDLBR_VALID (1ull << 2) /* in pv_record.info: has retired */
+bool pv_amdlbr_on(const struct pv_pmu *pmu);
+enum pv_access pv_amdlbr_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
+enum pv_access pv_amdlbr_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+
+/* pv_ibs.c */
+void pv_ibs_reset(struct pv_pmu *pmu);
+void pv_ibs_configure(struct pv_pmu *pmu);
+/* At an instruction's boundary: tags and completes what is due. */
+void pv_ibs_settle(struct pv_pmu *pmu);
+/* That branch has retired. */
+void pv_ibs_branch(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_t to,
+		   bool mispredicted);
+void pv_ibs_interrupted(struct pv_pmu *pmu);
+enum pv_access pv_ibs_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
+enum pv_access pv_ibs_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 
 /* pv_intel.c, pv_amd.c */
 enum pv_access pv_intel_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);

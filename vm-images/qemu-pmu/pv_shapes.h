@@ -78,12 +78,12 @@ struct pv_shape {
 	uint64_t metrics;         /* PERF_METRICS */
 	unsigned int lbr_depth;   /* 0: none */
 	bool lbr_arch;
-	bool lbr_flags;                      /* the flags are in LBR_FROM, there is no LBR_INFO */
-	uint32_t ibs;                        /* CPUID 8000_001B EAX; 0: none */
-	const struct pv_source *ibs_sources; /* fetches, cycles, ops */
 	bool bts, pebs;
 	bool split_latency;  /* PEBS tells the instruction's latency and the datum's */
 	uint16_t latency[4]; /* cycles of a load from L1, L2, L3 and memory */
+	bool lbr_flags;      /* the flags are in LBR_FROM, there is no LBR_INFO */
+	uint32_t ibs;        /* CPUID 8000_001B EAX; 0: none */
+	const struct pv_source *ibs_sources; /* fetches, cycles, ops */
 	const struct pv_source *fixed_sources;
 	const struct pv_event *events;
 	size_t nr_events;
