@@ -121,8 +121,8 @@ void pv_pmu_reset(CPUX86State *env)
 	memset(pmu->counters, 0, sizeof(pmu->counters));
 	pv_lbr_reset(pmu);
 	pv_ds_reset(pmu);
-	pv_uncore_reset(pmu);
 	pv_ibs_reset(pmu);
+	pv_uncore_reset(pmu);
 	for (size_t i = 0; i < pmu->shape->nr_msrs; i++)
 		pmu->storage[i] = pmu->shape->msrs[i].reset;
 	env->pv.branch = 0;
@@ -206,7 +206,8 @@ const struct pv_source *pv_source_of(const struct pv_shape *shape, uint64_t sele
 
 static void note(struct pv_pmu *pmu, char what, uint32_t msr, uint64_t value, enum pv_access done)
 {
-	if (done != PV_NOT_OURS)
+	/* The kernel reads APERF and MPERF in each tick, whoever counts. */
+	if (done != PV_NOT_OURS && !pv_runs(pmu->shape, msr))
 		pv_log(pmu, what, msr, value, done == PV_REFUSED);
 }
 

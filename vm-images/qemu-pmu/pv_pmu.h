@@ -199,12 +199,6 @@ void pv_pebs_flush(struct pv_pmu *pmu);
 enum pv_access pv_pebs_wrmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_pebs_rdmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 
-/* pv_uncore.c */
-bool pv_runs(const struct pv_shape *s, uint32_t msr);
-void pv_uncore_reset(struct pv_pmu *pmu);
-enum pv_access pv_uncore_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
-enum pv_access pv_uncore_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
-
 /* pv_amdlbr.c */
 #define PV_AMDLBR_VALID (1ull << 2) /* in pv_record.info: has retired */
 bool pv_amdlbr_on(const struct pv_pmu *pmu);
@@ -222,6 +216,11 @@ void pv_ibs_branch(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_
 void pv_ibs_interrupted(struct pv_pmu *pmu);
 enum pv_access pv_ibs_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_ibs_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+/* pv_uncore.c */
+bool pv_runs(const struct pv_shape *s, uint32_t msr);
+void pv_uncore_reset(struct pv_pmu *pmu);
+enum pv_access pv_uncore_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
+enum pv_access pv_uncore_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 
 /* pv_intel.c, pv_amd.c */
 enum pv_access pv_intel_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
