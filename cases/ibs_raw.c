@@ -148,10 +148,10 @@ PV_CASE(ibs, loads, .pmu = "ibs-op", .needs = "root", .arch = "x86_64", .proof =
 	attr.config = pv_ibs_format(t, "cnt_ctl");
 	ev = pv_ibs_open(t, &attr);
 	pv_enable(t, ev);
-	pv_asm_load8(TURNS, data + 64 * place);
+	pv_asm_load4(TURNS, data + 64 * place);
 	pv_disable(t, ev);
 	while (pv_sample_next(t, ev, &rec, &s)) {
-		if (!pv_ibs_within(s.ip, pv_asm_load8))
+		if (!pv_ibs_within(s.ip, pv_asm_load4))
 			continue;
 		src.val = s.data_src;
 		if (src.mem_op != PERF_MEM_OP_LOAD) {
@@ -166,14 +166,16 @@ PV_CASE(ibs, loads, .pmu = "ibs-op", .needs = "root", .arch = "x86_64", .proof =
 			 (places[place].level | PERF_MEM_LVL_HIT);
 		weight += s.weight != places[place].weight;
 	}
-	/* One of three instructions loads. */
-	pv_expect_in(t, "loads", loads, 3 * TURNS / 1024 / 3 / 2, 3 * TURNS / 1024);
-	pv_expect_in(t, "others", others, 1, 3 * TURNS / 1024 + 1);
+	/* The kernel's way out of the interrupt is counted too: more samples than periods. */
+	pv_expect_in(t, "loads", loads, TURNS / 1024 / 2, TURNS);
+	pv_expect_in(t, "others", others, 1, 2 * TURNS);
 	pv_expect_eq(t, "loads of another address", address, 0);
 	pv_expect_eq(t, "loads of another place in the page", physical, 0);
 	pv_expect_eq(t, "others with an address", elsewhere, 0);
 	if (!pv_deterministic(t))
 		return;
+	/* One of three instructions loads. */
+	pv_expect_in(t, "others, two for each load", others, loads * 3 / 2, loads * 5 / 2);
 	pv_expect_eq(t, "loads from elsewhere", level, 0);
 	pv_expect_eq(t, "loads that took another time", weight, 0);
 }
@@ -191,10 +193,10 @@ PV_CASE(ibs, stores, .pmu = "ibs-op", .needs = "root", .arch = "x86_64", .proof 
 	attr.config = pv_ibs_format(t, "cnt_ctl");
 	ev = pv_ibs_open(t, &attr);
 	pv_enable(t, ev);
-	pv_asm_store8(TURNS, data);
+	pv_asm_store4(TURNS, data);
 	pv_disable(t, ev);
 	while (pv_sample_next(t, ev, &rec, &s)) {
-		if (!pv_ibs_within(s.ip, pv_asm_store8))
+		if (!pv_ibs_within(s.ip, pv_asm_store4))
 			continue;
 		src.val = s.data_src;
 		loads += src.mem_op == PERF_MEM_OP_LOAD;
@@ -203,7 +205,7 @@ PV_CASE(ibs, stores, .pmu = "ibs-op", .needs = "root", .arch = "x86_64", .proof 
 		stores++;
 		address += s.addr != (uintptr_t)data;
 	}
-	pv_expect_in(t, "stores", stores, 3 * TURNS / 1024 / 3 / 2, 3 * TURNS / 1024);
+	pv_expect_in(t, "stores", stores, TURNS / 1024 / 2, TURNS);
 	pv_expect_eq(t, "stores elsewhere", address, 0);
 	pv_expect_eq(t, "loads", loads, 0);
 }
@@ -279,15 +281,15 @@ PV_CASE(ibs, l3loads, .pmu = "ibs-op", .needs = "root", .arch = "x86_64", .proof
 	ev = pv_ibs_open(t, &attr);
 	pv_enable(t, ev);
 	/* The model's datum is in memory by its address, or in the L1. */
-	pv_asm_load8(TURNS, data + 192);
-	pv_asm_load8(TURNS, data);
+	pv_asm_load4(TURNS, data + 192);
+	pv_asm_load4(TURNS, data);
 	pv_disable(t, ev);
 	while (pv_sample_next(t, ev, &rec, &s)) {
-		if (!pv_ibs_within(s.ip, pv_asm_load8))
+		if (!pv_ibs_within(s.ip, pv_asm_load4))
 			continue;
 		misses += s.addr == (uintptr_t)data + 192;
 		others += s.addr != (uintptr_t)data + 192;
 	}
-	pv_expect_in(t, "loads from memory", misses, pv_deterministic(t), 3 * TURNS / 1024);
+	pv_expect_in(t, "loads from memory", misses, pv_deterministic(t), TURNS);
 	pv_expect_eq(t, "other ops", others, 0);
 }

@@ -206,7 +206,8 @@ const struct pv_source *pv_source_of(const struct pv_shape *shape, uint64_t sele
 
 static void note(struct pv_pmu *pmu, char what, uint32_t msr, uint64_t value, enum pv_access done)
 {
-	if (done != PV_NOT_OURS)
+	/* The kernel reads APERF and MPERF in each tick, whoever counts. */
+	if (done != PV_NOT_OURS && !pv_runs(pmu->shape, msr))
 		pv_log(pmu, what, msr, value, done == PV_REFUSED);
 }
 
