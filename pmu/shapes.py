@@ -9,9 +9,13 @@ from typing import Any, Callable
 MAX_MSRS = 32
 WORD = (1 << 64) - 1
 ALL = (1 << 32) - 1
-BASES = {"instructions": "PV_BASE_INSNS", "time": "PV_BASE_TIME", "branches": "PV_BASE_BRANCHES"}
-# enum pv_branch of vm-images/qemu-pmu/pv_env.h
-KINDS = ("taken", "not-taken", "call", "call-ind", "ret", "jmp-ind", "jmp", "far")
+BASES = {"instructions": "PV_BASE_INSNS", "time": "PV_BASE_TIME", "branches": "PV_BASE_BRANCHES",
+         "accesses": "PV_BASE_BRANCHES", "clock": "PV_BASE_CLOCK"}
+MAX_RUNNING, MAX_BOX_TYPES = 16, 4
+# enum pv_branch and pv_access_kind of vm-images/qemu-pmu/pv_env.h; None: no event can name it
+BRANCHES = ("taken", "not-taken", "call", "call-ind", "ret", "jmp-ind", "jmp", "far")
+ACCESSES = ("load-l1", "load-l2", "load-l3", "load-memory", "store", "load-long")
+KINDS = (*BRANCHES, None, *ACCESSES)
 HEAD = ("/* SPDX-License-Identifier: GPL-2.0-only */\n/* Made by pmu/compile.py; do not edit. */\n"
         '#include "pv_shapes.h"\n\n')
 
@@ -26,6 +30,7 @@ class Shape:
     vendor: str
     counters: dict[str, Any]
     model: dict[str, Any]
+    precise: dict[str, Any]
 
     @property
     def complete(self) -> bool:
@@ -39,6 +44,28 @@ class Shape:
         base = min(family, 15)
         return ((family - base) << 20 | (model >> 4) << 16 | base << 8 | (model & 15) << 4
                 | cpu["stepping"])
+
+
+def _check_uncore(model: dict[str, Any], wrong: Wrong) -> None:
+    """Registers that run by themselves, and boxes outside of the cores."""
+    counts = model["counts"]
+    for key, most in (("running", MAX_RUNNING), ("boxes", MAX_BOX_TYPES)):
+        if len(model.get(key, {})) > most:
+            wrong(["model", key], f"at most {most}")
+    for name, source in counts.items():
+        if source["of"] == "clock" and "select" in source:
+            wrong(["model", "counts", name, "of"], "no core counter counts the clock")
+    for name, register in model.get("running", {}).items():
+        if counts.get(register["counts"], {"of": "branches"})["of"] in ("branches", "accesses"):
+            wrong(["model", "running", name, "counts"],
+                  f"no such name in model.counts, or one of branches: '{register['counts']}'")
+    for name, box in model.get("boxes", {}).items():
+        if (box["number"] > 1) != ("stride" in box):
+            wrong(["model", "boxes", name], "`stride` goes with more than one box")
+        for event, source in box["counts"].items():
+            if source["of"] in ("branches", "accesses") or "select" not in source:
+                wrong(["model", "boxes", name, "counts", event],
+                      "needs `select`, and counts no branches")
 
 
 def check(data: dict[str, Any], wrong: Wrong) -> None:
@@ -56,6 +83,7 @@ def check(data: dict[str, Any], wrong: Wrong) -> None:
         for i, name in enumerate(names):
             if name not in model["counts"]:
                 wrong([*path, i], f"no such name in model.counts: '{name}'")
+    _check_uncore(model, wrong)
     if "ibs" in model and data.get("vendor") != "AuthenticAMD":
         wrong(["model", "ibs"], "is AMD's")
     if model["select"]["event"] & ~model["select"]["valid"]:
@@ -65,8 +93,12 @@ def check(data: dict[str, Any], wrong: Wrong) -> None:
     seen: dict[int, str] = {}
     for name, source in model["counts"].items():
         path: list[str | int] = ["model", "counts", name]
-        if (source["of"] == "branches") != ("kinds" in source):
-            wrong(path, "`kinds` goes with `of: branches`, and there only")
+        known = {"branches": BRANCHES, "accesses": ACCESSES}.get(source["of"], ())
+        if bool(known) != ("kinds" in source):
+            wrong(path, "`kinds` goes with `of: branches` and `of: accesses`, and there only")
+        for kind in source.get("kinds", ()):
+            if known and kind not in known:
+                wrong(path + ["kinds"], f"{kind} is none of {', '.join(known)}")
         if source.get("select", 0) & ~model["select"]["event"]:
             wrong(path + ["select"], "has bits outside of model.select.event")
         for key in ("counters", "extra"):
@@ -86,17 +118,40 @@ def _source(source: dict[str, Any]) -> str:
             f"{source.get('den', 1)}}}")
 
 
+def _events(model: dict[str, Any], counts: dict[str, Any], ident: str) -> str:
+    msrs = list(model.get("msrs", {}))
+    return f"static const struct pv_event {ident}[] = {{\n" + "".join(
+        f"\t{{0x{source['select']:x}, {_source(source)}, 0x{source.get('counters', ALL):x}, "
+        f"{msrs.index(source['extra']) + 1 if 'extra' in source else 0}}}, /* {name} */\n"
+        for name, source in counts.items() if "select" in source) + "};\n\n"
+
+
+def _uncore_tables(model: dict[str, Any], ident: str) -> str:
+    out = ""
+    if model.get("running"):
+        out += f"static const struct pv_running running_{ident}[] = {{\n" + "".join(
+            f"\t{{0x{r['address']:x}, {r.get('width', 64)}, {str(r.get('writable', False)).lower()}, "
+            f"{_source(model['counts'][r['counts']])}}}, /* {name} */\n"
+            for name, r in model["running"].items()) + "};\n\n"
+    boxes = model.get("boxes", {})
+    for name, box in boxes.items():
+        out += _events(model, box["counts"], f"{name}_{ident}")
+    if boxes:
+        out += f"static const struct pv_box boxes_{ident}[] = {{\n" + "".join(
+            f"\t{{0x{box['control']:x}, 0x{box['counter']:x}, {box.get('stride', 0)}, {box['number']}, {box['counters']}, "
+            f"{box['width']}, 0x{box['valid']:x}ull, {name}_{ident}, {len(box['counts'])}}},\n"
+            for name, box in boxes.items()) + "};\n\n"
+    return out
+
+
 def _tables(shape: Shape, ident: str) -> str:
     model, out = shape.model, ""
     for what, names in (("fixed", model.get("fixed")), ("ibs", model.get("ibs", {}).get("counts"))):
         if names:
             out += f"static const struct pv_source {what}_{ident}[] = {{\n" + "".join(
                 f"\t{_source(model['counts'][name])}, /* {name} */\n" for name in names) + "};\n\n"
-    msrs = list(model.get("msrs", {}))
-    out += f"static const struct pv_event events_{ident}[] = {{\n" + "".join(
-        f"\t{{0x{source['select']:x}, {_source(source)}, 0x{source.get('counters', ALL):x}, "
-        f"{msrs.index(source['extra']) + 1 if 'extra' in source else 0}}}, /* {name} */\n"
-        for name, source in model["counts"].items() if "select" in source) + "};\n\n"
+    out += _events(model, model["counts"], f"events_{ident}")
+    out += _uncore_tables(model, ident)
     if model.get("msrs"):
         out += f"static const struct pv_msr msrs_{ident}[] = {{\n" + "".join(
             f"\t{{0x{m['address']:x}, 0x{m.get('reset', 0):x}ull, "
@@ -107,6 +162,7 @@ def _tables(shape: Shape, ident: str) -> str:
 
 def _row(shape: Shape, ident: str) -> str:
     model, counters = shape.model, shape.counters
+    ds, precise = model.get("ds", {}), shape.precise
     items = [f'.name = "{shape.name}"', f".amd = {str(shape.vendor == 'AuthenticAMD').lower()}",
              f".signature = 0x{shape.signature:x}", f".perfmon = {model['perfmon']}",
              f".counters = {counters['programmable']}", f".fixed = {counters.get('fixed', 0)}",
@@ -118,6 +174,10 @@ def _row(shape: Shape, ident: str) -> str:
              f".arch_events = {model.get('arch-events', 0)}",
              f".lbr_depth = {model.get('lbr', {}).get('depth', 0)}",
              f".lbr_arch = {str(model.get('lbr', {}).get('kind') == 'architectural').lower()}",
+             *(f".{key.replace('-', '_')} = {str(ds.get(key, False)).lower()}"
+               for key in ("bts", "pebs")),
+             f".split_latency = {str(precise.get('split-latency', False)).lower()}",
+             f".latency = {{{', '.join(map(str, precise.get('latency', [0])))}}}",
              f".lbr_flags = {str(model.get('lbr', {}).get('kind') == 'flags-in-from').lower()}",
              f".metrics = 0x{model.get('metrics', 0):x}ull",
              f".events = events_{ident}",
@@ -126,6 +186,9 @@ def _row(shape: Shape, ident: str) -> str:
         items.append(f".fixed_sources = fixed_{ident}")
     if "ibs" in model:
         items += [f".ibs = 0x{model['ibs']['capabilities']:x}", f".ibs_sources = ibs_{ident}"]
+    for key in ("running", "boxes"):
+        if model.get(key):
+            items += [f".{key} = {key}_{ident}", f".nr_{key} = {len(model[key])}"]
     if model.get("msrs"):
         items += [f".msrs = msrs_{ident}", f".nr_msrs = {len(model['msrs'])}"]
     return "\t{" + ",\n\t ".join(items) + "},\n"

@@ -54,6 +54,21 @@ static bool wanted(const char *id, char **globs, int n, bool *used)
 }
 
 /* Cases of the family's default descriptor only: another one of it has the same ids. */
+/* Each id once: of its family's default descriptor, or of the first that has it. */
+static bool is_first(size_t at, uint32_t arch)
+{
+	const struct pv_case *c = &pv_cases[at];
+
+	for (size_t i = 0; !c->pmu->is_default && i < pv_nr_cases; i++) {
+		const struct pv_case *other = &pv_cases[i];
+
+		if (other->body == c->body && other->arch & arch &&
+		    (i < at || other->pmu->is_default) && !strcmp(other->id, c->id))
+			return false;
+	}
+	return true;
+}
+
 static size_t list_cases(uint32_t arch, char **globs, int n, bool *used, bool ids)
 {
 	size_t shown = 0;
@@ -61,7 +76,7 @@ static size_t list_cases(uint32_t arch, char **globs, int n, bool *used, bool id
 	for (size_t i = 0; i < pv_nr_cases; i++) {
 		const struct pv_case *c = &pv_cases[i];
 
-		if (!(c->arch & arch) || !c->pmu->is_default || !wanted(c->id, globs, n, used))
+		if (!(c->arch & arch) || !is_first(i, arch) || !wanted(c->id, globs, n, used))
 			continue;
 		shown++;
 		if (ids)
