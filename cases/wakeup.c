@@ -300,11 +300,28 @@ static void leave_child(struct pv_test *t, void *arg)
 	}
 }
 
+struct ender {
+	int fd; /* the grandchild reads its other end */
+	pid_t sleeper;
+	struct pv_test *t;
+};
+
+static void *end_later(void *arg)
+{
+	struct ender *e = arg;
+
+	pv_wait_asleep(e->t, e->sleeper);
+	close(e->fd);
+	return NULL;
+}
+
 PV_CASE(wakeup, hup_of_the_last, .pmu = "perf", .proof = "kernel",
 	.about =
 		"an inherited event says POLLHUP when the last of its children has ended, not before")
 {
 	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "sw", "dummy"));
+	struct ender ender = {.sleeper = gettid(), .t = t};
+	pthread_t thread;
 	struct family f;
 	struct pv_ev *ev;
 	uint64_t ms;
@@ -319,9 +336,12 @@ PV_CASE(wakeup, hup_of_the_last, .pmu = "perf", .proof = "kernel",
 	pv_go(t, child);
 	pv_wait(t, child);
 	pv_expect_eq(t, "poll while a grandchild lives", pv_poll(ev, 0), 0);
-	close(f.pipefd[1]);
-	pv_expect_eq(t, "poll after its end", sleep_on(ev, -1, &ms), POLLHUP);
+	ender.fd = f.pipefd[1];
+	if (pthread_create(&thread, NULL, end_later, &ender))
+		pv_error(t, PV_BROKEN_SETUP, "pthread_create");
+	pv_expect_eq(t, "woken by its end", sleep_on(ev, -1, &ms), POLLHUP);
 	pv_expect(t, "woken before the timeout", ms < PATIENCE);
+	pthread_join(thread, NULL);
 }
 
 struct unmapper {
