@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -178,4 +180,60 @@ PV_CASE(cgroup, switches, .pmu = "sw", .needs = "root", .proof = "kernel",
 	pv_expect_in(t, "switches to another group", b - a, 20, value(t, all));
 	pv_actor_end(t, in);
 	pv_expect_errno(t, "remove the group", pv_cgroup_remove(g), 0);
+}
+
+/* Descendants of a control group that are removed and not freed, -1 when that is not told. */
+static long dying(struct pv_cgroup *g)
+{
+	char path[300], text[256] = "";
+	const char *procs = pv_cgroup_procs(g), *line;
+
+	snprintf(path, sizeof(path), "%.*s/cgroup.stat", (int)(strrchr(procs, '/') - procs), procs);
+	if (pv_file_read(path, text, sizeof(text)) <= 0)
+		return -1;
+	line = strstr(text, "nr_dying_descendants ");
+	return line ? atol(strchr(line, ' ')) : -1;
+}
+
+PV_CASE(cgroup, freed, .pmu = "perf", .needs = "root", .proof = "kernel",
+	.each = "word[used,unused,refused]",
+	.about =
+		"an event holds its control group until it is closed, and one that is refused does not")
+{
+	struct pv_cgroup *above = pv_cgroup(t, NULL, "a"), *g = pv_cgroup(t, above, "b");
+	bool used = !strcmp(pv_word(t), "used"), refused = !strcmp(pv_word(t), "refused");
+	const unsigned long flag = PERF_FLAG_PID_CGROUP;
+	struct perf_event_attr attr = pv_dummy;
+	struct pv_ev *ev = NULL;
+	struct pv_actor *in;
+	long left;
+
+	probe(t, g);
+	attr.disabled = !used;
+	if (!refused)
+		ev = pv_open(t, &attr, pv_cgroup_fd(g), pv_cpu(t), NULL, flag);
+	attr.use_clockid = 1;
+	attr.clockid = 999;
+	pv_expect_errno(t, "a clock that does not exist",
+			pv_outcome(t, &attr, pv_cgroup_fd(g), pv_cpu(t), -1, flag), -EINVAL);
+	if (used) {
+		in = pv_actor(t);
+		pv_cgroup_move(t, g, in->pid);
+		pv_act(t, in, PV_ACT_SPIN, 100);
+		pv_cgroup_move(t, NULL, in->pid);
+		pv_actor_end(t, in);
+	}
+	pv_expect_errno(t, "remove the group", pv_cgroup_remove(g), 0);
+	if (ev) {
+		left = dying(above);
+		if (left < 0)
+			pv_skip(t, PV_TOO_OLD, "cgroup.stat does not tell of removed groups");
+		pv_expect_eq(t, "removed groups that are held", left, 1);
+		pv_close(t, ev);
+	}
+	/* It is freed by a worker, behind a grace period. */
+	for (int i = 0; i < 500 && (left = dying(above)) > 0; i++)
+		usleep(10000);
+	pv_expect_eq(t, "removed groups that are held at the end", left, 0);
+	pv_expect_errno(t, "remove the group above", pv_cgroup_remove(above), 0);
 }

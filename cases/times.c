@@ -4,6 +4,7 @@
  * that brackets each step, so no tolerance is needed.
  */
 #define _GNU_SOURCE
+#include <string.h>
 #include <time.h>
 
 #include "cases/lib/sys.h"
@@ -96,4 +97,49 @@ PV_CASE(times, asleep, .pmu = "perf", .needs = "root", .proof = "kernel",
 	ran = pv_sys_cputime() - ran;
 	pv_expect_in(t, "time before sleeps", pv_read(t, task).enabled - t2.enabled, ran / 2,
 		     UINT64_MAX);
+}
+
+PV_CASE(times, opened, .pmu = "perf", .each = "word[task,cpu]", .needs = "root", .proof = "kernel",
+	.about =
+		"an event that joins others which run has no time of theirs from before it was opened")
+{
+	bool wide = !strcmp(pv_word(t), "cpu");
+	pid_t pid = wide ? -1 : 0;
+	int cpu = wide ? pv_cpu(t) : -1;
+	uint64_t least = UINT64_MAX, spun = 0;
+
+	open_sw(t, false, pid, cpu);
+	/* Between open and read this task may have to wait, and the machine: not each time. */
+	for (int i = 0; i < 5; i++) {
+		struct pv_ev *ev;
+		struct pv_count c;
+
+		spun -= pv_sys_cputime();
+		pv_sys_work(PV_WORK_SPIN, 4000, NULL, 0);
+		spun += pv_sys_cputime();
+		ev = open_sw(t, false, pid, cpu);
+		c = pv_read(t, ev);
+		least = c.enabled < least ? c.enabled : least;
+		pv_close(t, ev);
+	}
+	pv_expect_in(t, "time of an event that has just been opened", least, 0, spun / 5 / 2);
+}
+
+PV_CASE(times, moved, .pmu = "pmuv3", .proof = "kernel",
+	.about = "software events that a counter joins keep the time that nobody has looked at yet")
+{
+	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "pmuv3", "cpu_cycles"));
+	struct pv_ev *leader = open_sw(t, false, 0, -1), *sibling;
+	struct pv_count before = pv_read(t, leader), after;
+	uint64_t spun = pv_sys_cputime();
+
+	attr.disabled = 0;
+	pv_sys_work(PV_WORK_SPIN, 10000, NULL, 0);
+	spun = pv_sys_cputime() - spun;
+	sibling = pv_open(t, &attr, 0, -1, leader, 0);
+	after = pv_read(t, leader);
+	pv_expect_in(t, "time enabled", after.enabled - before.enabled, spun - spun / 10,
+		     UINT64_MAX);
+	pv_expect_eq(t, "time running", after.running, after.enabled);
+	pv_expect_in(t, "time of the counter", pv_read(t, sibling).enabled, 1, UINT64_MAX);
 }

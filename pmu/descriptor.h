@@ -120,6 +120,33 @@ struct pv_erratum {
 	const char *ref;
 };
 
+/* What a PMU that writes into an AUX buffer promises. */
+struct pv_aux_desc {
+	bool there;
+	bool one_piece; /* an overwritten buffer must be one physical piece (PERF_PMU_CAP_AUX_NO_SG)
+			 */
+	bool exclusive; /* one event for each task or CPU, others: EBUSY (PERF_PMU_CAP_EXCLUSIVE) */
+	bool itrace;    /* PERF_RECORD_ITRACE_START comes first (PERF_PMU_CAP_ITRACE) */
+	bool samples;   /* its data may go into the samples of its group */
+	bool output;    /* other events may write into its buffer */
+	bool pause;     /* PERF_PMU_CAP_AUX_PAUSE */
+	unsigned int record; /* bytes of each record; 0: a stream */
+	unsigned int margin; /* bytes by which a chunk may be larger than the watermark */
+	unsigned int turn;   /* bytes that one turn of pv_asm_loop() adds at least */
+};
+
+/* What precise sampling promises. */
+struct pv_precise_desc {
+	unsigned int max;    /* the largest precise_ip; 0: none */
+	bool xmm;            /* XMM registers may be asked for (PERF_PMU_CAP_EXTENDED_REGS) */
+	bool retire_latency; /* WEIGHT_STRUCT tells the latency of retirement */
+	bool split_latency;  /* ... and the instruction's beside the datum's */
+	bool load_group;     /* load latency needs the auxiliary event in its group */
+	/* Cycles of a load by bits 6 and 7 of its address, from L1, L2, L3 and memory; 0: not known
+	 * (silicon's caches do not go by addresses) */
+	unsigned int latency[4];
+};
+
 struct pv_pmu {
 	const char *name;   /* the descriptor: "pmuv3-qemu" */
 	const char *family; /* first part of the case ids: "pmuv3" */
@@ -133,6 +160,8 @@ struct pv_pmu {
 	unsigned int counters; /* programmable counters; 0: not limited */
 	unsigned int fixed;    /* counters that only serve one event (Arm cycle counter) */
 	unsigned int width;    /* bits of a counter; 0: 64 */
+	struct pv_aux_desc aux;
+	struct pv_precise_desc precise;
 	const struct pv_event_desc *events;
 	size_t nr_events;
 	const struct pv_format_desc *formats;

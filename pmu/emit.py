@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from typing import Iterable, Sequence
+from typing import Any, Iterable, Sequence
 
 from cases import Case, Template
 from model import ARCHES, BP_TYPES, TYPES, WORDS, Event, Pmu
@@ -87,6 +87,20 @@ def pmu_tables(p: Pmu) -> str:
             + table("pv_erratum", f"errata_{ident(p)}", errata))
 
 
+def precise_items(precise: dict[str, Any]) -> str:
+    """Members of struct pv_precise_desc."""
+    flags = [f".{key.replace('-', '_')} = true" for key, value in precise.items() if value is True]
+    latency = ", ".join(map(str, precise.get("latency", [0])))
+    return ", ".join([f".max = {precise['max']}", *flags, f".latency = {{{latency}}}"])
+
+
+def aux_items(aux: dict[str, Any]) -> str:
+    """Members of struct pv_aux_desc."""
+    flags = [const("", word).lower() for word in aux["caps"]]
+    numbers = [f".{key} = {aux[key]}" for key in ("record", "margin", "turn") if key in aux]
+    return ", ".join([".there = true", *(f".{flag} = true" for flag in flags), *numbers])
+
+
 def pmu_row(p: Pmu, described: bool = True) -> str:
     items = [f".name = {text(p.name)}", f".family = {text(p.family)}", f".title = {text(p.title)}",
              f".sysfs = {text(p.sysfs)}", f".probe = {text(p.probe)}",
@@ -99,6 +113,10 @@ def pmu_row(p: Pmu, described: bool = True) -> str:
     for member, rows in (("events", p.events), ("formats", p.formats), ("errata", p.errata)):
         if rows:
             items.append(f".{member} = {member}_{ident(p)}, .nr_{member} = {len(rows)}")
+    if p.aux:
+        items.append(f".aux = {{{aux_items(p.aux)}}}")
+    if p.precise:
+        items.append(f".precise = {{{precise_items(p.precise)}}}")
     items += [f".hash = {text(p.hash)}", f".is_default = {'true' if p.is_default else 'false'}"]
     if described:
         items.append(f".describe = {lines_literal(describe(p))}")
@@ -224,6 +242,12 @@ def describe(p: Pmu) -> str:
     if c:
         out += wrapped("counters", f"{c['programmable']} programmable, {c.get('fixed', 0)} fixed, "
                        f"{c.get('width', 64)} bits [{c['ref']}]")
+    if p.aux:
+        numbers = ", ".join(f"{key} {p.aux[key]}" for key in ("record", "margin", "turn") if key in p.aux)
+        out += wrapped("AUX", ", ".join(filter(None, (*p.aux["caps"], numbers))) + f" [{p.aux['ref']}]")
+    if p.precise:
+        words = [key for key, value in p.precise.items() if value is True]
+        out += wrapped("precise", ", ".join([f"up to {p.precise['max']}", *words]) + f" [{p.precise['ref']}]")
     if p.formats:
         out.append("  formats")
         out += columns([(f.name, f.bits) for f in p.formats], [f"[{f.ref}]" for f in p.formats])

@@ -103,6 +103,8 @@ class Pmu:
     caps: tuple[str, ...]
     sampling_errno: int
     counters: dict[str, Any]
+    aux: dict[str, Any] | None
+    precise: dict[str, Any] | None
     formats: tuple[Format, ...]
     events: tuple[Event, ...]
     errata: tuple[Erratum, ...]
@@ -288,12 +290,12 @@ class Builder:
         shape = None
         if "model" in d:
             shapes.check(d, self.wrong)
-            shape = shapes.Shape(self.d.name, d.get("vendor", ""), d.get("counters", {}), d["model"])
+            shape = shapes.Shape(self.d.name, d.get("vendor", ""), d.get("counters", {}), d["model"], d.get("precise", {}))
         canonical = json.dumps(d, sort_keys=True, separators=(",", ":"))
         return Pmu(self.d.name, d["family"], d["title"], d["ref"], d.get("sysfs"),
                    d.get("probe", ""), d.get("vendor"), shape, frozenset(d.get("arch", ARCHES)), tuple(d.get("caps", ())),
                    getattr(errno, d.get("sampling_errno", "EOPNOTSUPP")),
-                   d.get("counters", {}), formats, events, errata,
+                   d.get("counters", {}), d.get("aux"), d.get("precise"), formats, events, errata,
                    hashlib.sha256(canonical.encode()).hexdigest()[:16], self.d.file)
 
 

@@ -9,9 +9,12 @@ from typing import Any, Callable
 MAX_MSRS = 32
 WORD = (1 << 64) - 1
 ALL = (1 << 32) - 1
-BASES = {"instructions": "PV_BASE_INSNS", "time": "PV_BASE_TIME", "branches": "PV_BASE_BRANCHES"}
-# enum pv_branch of vm-images/qemu-pmu/pv_env.h
-KINDS = ("taken", "not-taken", "call", "call-ind", "ret", "jmp-ind", "jmp", "far")
+BASES = {"instructions": "PV_BASE_INSNS", "time": "PV_BASE_TIME", "branches": "PV_BASE_BRANCHES",
+         "accesses": "PV_BASE_BRANCHES"}
+# enum pv_branch and pv_access_kind of vm-images/qemu-pmu/pv_env.h; None: no event can name it
+BRANCHES = ("taken", "not-taken", "call", "call-ind", "ret", "jmp-ind", "jmp", "far")
+ACCESSES = ("load-l1", "load-l2", "load-l3", "load-memory", "store", "load-long")
+KINDS = (*BRANCHES, None, *ACCESSES)
 HEAD = ("/* SPDX-License-Identifier: GPL-2.0-only */\n/* Made by pmu/compile.py; do not edit. */\n"
         '#include "pv_shapes.h"\n\n')
 
@@ -26,6 +29,7 @@ class Shape:
     vendor: str
     counters: dict[str, Any]
     model: dict[str, Any]
+    precise: dict[str, Any]
 
     @property
     def complete(self) -> bool:
@@ -65,8 +69,12 @@ def check(data: dict[str, Any], wrong: Wrong) -> None:
     seen: dict[int, str] = {}
     for name, source in model["counts"].items():
         path: list[str | int] = ["model", "counts", name]
-        if (source["of"] == "branches") != ("kinds" in source):
-            wrong(path, "`kinds` goes with `of: branches`, and there only")
+        known = {"branches": BRANCHES, "accesses": ACCESSES}.get(source["of"], ())
+        if bool(known) != ("kinds" in source):
+            wrong(path, "`kinds` goes with `of: branches` and `of: accesses`, and there only")
+        for kind in source.get("kinds", ()):
+            if known and kind not in known:
+                wrong(path + ["kinds"], f"{kind} is none of {', '.join(known)}")
         if source.get("select", 0) & ~model["select"]["event"]:
             wrong(path + ["select"], "has bits outside of model.select.event")
         for key in ("counters", "extra"):
@@ -107,6 +115,7 @@ def _tables(shape: Shape, ident: str) -> str:
 
 def _row(shape: Shape, ident: str) -> str:
     model, counters = shape.model, shape.counters
+    ds, precise = model.get("ds", {}), shape.precise
     items = [f'.name = "{shape.name}"', f".amd = {str(shape.vendor == 'AuthenticAMD').lower()}",
              f".signature = 0x{shape.signature:x}", f".perfmon = {model['perfmon']}",
              f".counters = {counters['programmable']}", f".fixed = {counters.get('fixed', 0)}",
@@ -118,6 +127,10 @@ def _row(shape: Shape, ident: str) -> str:
              f".arch_events = {model.get('arch-events', 0)}",
              f".lbr_depth = {model.get('lbr', {}).get('depth', 0)}",
              f".lbr_arch = {str(model.get('lbr', {}).get('kind') == 'architectural').lower()}",
+             *(f".{key.replace('-', '_')} = {str(ds.get(key, False)).lower()}"
+               for key in ("bts", "pebs")),
+             f".split_latency = {str(precise.get('split-latency', False)).lower()}",
+             f".latency = {{{', '.join(map(str, precise.get('latency', [0])))}}}",
              f".lbr_flags = {str(model.get('lbr', {}).get('kind') == 'flags-in-from').lower()}",
              f".metrics = 0x{model.get('metrics', 0):x}ull",
              f".events = events_{ident}",

@@ -1,163 +1,139 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include <string.h>
-#include <yajl/yajl_gen.h>
+#include <stdio.h>
 
 #include "results/crash.h"
-#include "results/stream.h"
-
-static void text(yajl_gen g, const char *s)
-{
-	if (s)
-		yajl_gen_string(g, (const unsigned char *)s, strlen(s));
-	else
-		yajl_gen_null(g);
-}
+#include "results/json.h"
 
 /* Keys whose value the log does not tell are left out. */
-static void key_text(yajl_gen g, const char *key, const char *value)
+static void told(struct pv_json *j, const char *key, const char *value)
 {
-	if (!value)
-		return;
-	text(g, key);
-	text(g, value);
+	if (value)
+		pv_json_text(j, key, value);
 }
 
-static void key_int(yajl_gen g, const char *key, long long value)
+static void told_number(struct pv_json *j, const char *key, long value)
 {
-	text(g, key);
-	yajl_gen_integer(g, value);
+	if (value >= 0)
+		pv_json_int(j, key, value);
 }
 
-static void key_bool(yajl_gen g, const char *key, bool value)
+static void texts(struct pv_json *j, const char *key, const char *const *text, size_t nr)
 {
-	text(g, key);
-	yajl_gen_bool(g, value);
+	pv_json_open(j, key, '[');
+	for (size_t i = 0; i < nr; i++)
+		pv_json_text(j, NULL, text[i]);
+	pv_json_close(j, ']');
 }
 
-static void address(yajl_gen g, uint64_t value)
+static void address(struct pv_json *j, uint64_t value)
 {
 	char buf[20];
 
 	snprintf(buf, sizeof(buf), "0x%016llx", (unsigned long long)value);
-	key_text(g, "address", buf);
+	pv_json_text(j, "address", buf);
 }
 
-static void source(yajl_gen g, const struct pv_frame *f)
+static void source(struct pv_json *j, const struct pv_frame *f)
 {
-	key_text(g, "file", f->file);
-	if (f->file)
-		key_int(g, "line", f->line);
+	if (!f->file)
+		return;
+	pv_json_text(j, "file", f->file);
+	pv_json_int(j, "line", f->line);
 }
 
 /* `inlined`: what stands before it in the trace, innermost first. */
-static void frame(yajl_gen g, const struct pv_frame *f, const struct pv_frame *inlined, size_t nr)
+static void frame(struct pv_json *j, const struct pv_frame *f, const struct pv_frame *inlined,
+		  size_t nr)
 {
-	yajl_gen_map_open(g);
-	key_text(g, "func", f->func);
+	pv_json_open(j, NULL, '{');
+	told(j, "func", f->func);
 	if (f->size || f->offset) {
-		key_int(g, "offset", f->offset);
-		key_int(g, "size", f->size);
+		pv_json_int(j, "offset", f->offset);
+		pv_json_int(j, "size", f->size);
 	}
 	if (f->address)
-		address(g, f->address);
-	key_text(g, "module", f->module);
-	key_text(g, "build_id", f->build_id);
-	key_bool(g, "guess", f->guess);
-	key_bool(g, "exact", f->exact);
-	key_text(g, "context", f->context);
-	source(g, f);
-	key_text(g, "unresolved", f->unresolved);
-	key_text(g, "why", f->why);
+		address(j, f->address);
+	told(j, "module", f->module);
+	told(j, "build_id", f->build_id);
+	pv_json_bool(j, "guess", f->guess);
+	pv_json_bool(j, "exact", f->exact);
+	told(j, "context", f->context);
+	source(j, f);
+	told(j, "unresolved", f->unresolved);
+	told(j, "why", f->why);
 	if (nr) {
-		text(g, "inlined");
-		yajl_gen_array_open(g);
+		pv_json_open(j, "inlined", '[');
 		for (size_t i = 0; i < nr; i++) {
-			yajl_gen_map_open(g);
-			key_text(g, "func", inlined[i].func);
-			source(g, &inlined[i]);
-			yajl_gen_map_close(g);
+			pv_json_open(j, NULL, '{');
+			told(j, "func", inlined[i].func);
+			source(j, &inlined[i]);
+			pv_json_close(j, '}');
 		}
-		yajl_gen_array_close(g);
+		pv_json_close(j, ']');
 	}
-	yajl_gen_map_close(g);
+	pv_json_close(j, '}');
 }
 
-static void trace(yajl_gen g, const struct pv_splat *s)
+static void trace(struct pv_json *j, const struct pv_splat *s)
 {
 	size_t inlined = 0;
 
-	text(g, "trace");
-	yajl_gen_array_open(g);
+	pv_json_open(j, "trace", '[');
 	for (size_t i = 0; i < s->nr_frames; i++) {
 		if (s->frames[i].inlined && i + 1 < s->nr_frames) {
 			inlined++;
 			continue;
 		}
-		frame(g, &s->frames[i], &s->frames[i - inlined], inlined);
+		frame(j, &s->frames[i], &s->frames[i - inlined], inlined);
 		inlined = 0;
 	}
-	yajl_gen_array_close(g);
+	pv_json_close(j, ']');
 }
 
-static void whole(yajl_gen g, const char *log, const struct pv_splat *s)
+static void whole(struct pv_json *j, const char *log, const struct pv_splat *s)
 {
-	yajl_gen_map_open(g);
-	key_text(g, "event", "splat");
-	key_text(g, "log", log);
-	key_text(g, "class", s->class);
-	key_text(g, "severity", pv_severity_names[s->severity]);
-	key_text(g, "title", s->title);
-	text(g, "alt");
-	yajl_gen_array_open(g);
-	for (size_t i = 0; i < s->nr_alt; i++)
-		text(g, s->alt[i]);
-	yajl_gen_array_close(g);
-	key_text(g, "key", s->key);
-	if (s->cpu >= 0)
-		key_int(g, "cpu", s->cpu);
-	key_text(g, "task", s->task);
-	if (s->pid >= 0)
-		key_int(g, "pid", s->pid);
-	key_text(g, "release", s->release);
-	key_text(g, "tainted", s->tainted);
-	key_text(g, "panic", s->panic);
-	key_text(g, "value", s->value);
-	key_int(g, "count", s->count);
+	pv_json_open(j, NULL, '{');
+	pv_json_text(j, "event", "splat");
+	told(j, "log", log);
+	pv_json_text(j, "class", s->class);
+	pv_json_text(j, "severity", pv_severity_names[s->severity]);
+	pv_json_text(j, "title", s->title);
+	texts(j, "alt", s->alt, s->nr_alt);
+	told(j, "key", s->key);
+	told_number(j, "cpu", s->cpu);
+	told(j, "task", s->task);
+	told_number(j, "pid", s->pid);
+	told(j, "release", s->release);
+	told(j, "tainted", s->tainted);
+	told(j, "panic", s->panic);
+	told(j, "value", s->value);
+	pv_json_int(j, "count", s->count);
 	if (s->worst)
-		key_int(g, "worst", s->worst);
+		pv_json_int(j, "worst", s->worst);
 	if (s->cap)
-		key_int(g, "cap", s->cap);
-	key_bool(g, "corrupted", s->corrupted);
-	key_bool(g, "first", s->first);
-	key_bool(g, "cut", s->cut);
-	key_int(g, "start", s->start);
-	key_int(g, "end", s->end);
-	text(g, "registers");
-	yajl_gen_map_open(g);
+		pv_json_int(j, "cap", s->cap);
+	pv_json_bool(j, "corrupted", s->corrupted);
+	pv_json_bool(j, "first", s->first);
+	pv_json_bool(j, "cut", s->cut);
+	pv_json_int(j, "start", s->start);
+	pv_json_int(j, "end", s->end);
+	pv_json_open(j, "registers", '{');
 	for (size_t i = 0; i < s->nr_registers; i++)
-		key_text(g, s->registers[i].name, s->registers[i].value);
-	yajl_gen_map_close(g);
-	trace(g, s);
-	if (s->nr_notes) {
-		text(g, "notes");
-		yajl_gen_array_open(g);
-		for (size_t i = 0; i < s->nr_notes; i++)
-			text(g, s->notes[i]);
-		yajl_gen_array_close(g);
-	}
-	key_text(g, "text", s->text);
-	yajl_gen_map_close(g);
+		pv_json_text(j, s->registers[i].name, s->registers[i].value);
+	pv_json_close(j, '}');
+	trace(j, s);
+	if (s->nr_notes)
+		texts(j, "notes", s->notes, s->nr_notes);
+	told(j, "text", s->text);
+	pv_json_close(j, '}');
 }
 
 void pv_crash_json(FILE *out, const char *log, const struct pv_splat *s)
 {
-	yajl_gen g = yajl_gen_alloc(NULL);
-	const unsigned char *buf;
-	size_t len;
+	struct pv_json j = {0};
 
-	whole(g, log, s);
-	yajl_gen_get_buf(g, &buf, &len);
-	fwrite(buf, 1, len, out);
+	whole(&j, log, s);
+	fwrite(j.buf, 1, j.len, out);
 	putc('\n', out);
-	yajl_gen_free(g);
+	pv_json_free(&j);
 }

@@ -243,6 +243,7 @@ struct pv_splat_parser *pv_splat_parser_new(pv_splat_fn *fn, void *arg)
 	p->arg = arg;
 	p->scan = pv_scan_new();
 	p->skips = pv_kinds_new();
+	p->words = pv_words_new();
 	return p;
 }
 
@@ -255,5 +256,6 @@ void pv_splat_parser_free(struct pv_splat_parser *p)
 	free(p->spare);
 	pv_scan_free(p->scan);
 	pv_kinds_free(p->skips);
+	pv_words_free(p->words);
 	free(p);
 }

@@ -238,13 +238,21 @@ bool pv_frame_parse(struct pv_open *o, const char *text, size_t len, struct pv_f
 	return f->func && c.p == c.end;
 }
 
-/* arm64 says pc, then the trace begins with it again. */
+/* arm64 says pc, then the trace begins with it again; between them lr when pc is in no function. */
 static bool is_again(const struct pv_open *o, const struct pv_frame *f)
 {
-	const struct pv_frame *pc = o->nr_main ? &o->frame[o->nr_main - 1] : NULL;
+	if (f->exact || f->guess)
+		return false;
+	for (size_t i = o->nr_main > 2 ? o->nr_main - 2 : 0; i < o->nr_main; i++) {
+		const struct pv_frame *pc = &o->frame[i];
 
-	return pc && pc->exact && !f->exact && !f->guess && f->func && pc->func && f->size &&
-	       !strcmp(f->func, pc->func) && f->offset == pc->offset && f->size == pc->size;
+		if (pc->exact && f->func && pc->func && f->size && !strcmp(f->func, pc->func) &&
+		    f->offset == pc->offset && f->size == pc->size)
+			return true;
+		if (pc->exact && !f->func && !pc->func && f->address == pc->address)
+			return true;
+	}
+	return false;
 }
 
 static const char *const asides[] = {
@@ -288,9 +296,21 @@ bool pv_frame_line(struct pv_open *o, const char *text, size_t len)
 	return is;
 }
 
+const char *pv_frame_plus(const char *text, size_t len)
+{
+	const char *end = text + len, *p = text;
+
+	while ((p = memchr(p, '+', end - p))) {
+		if (end - p >= 3 && p[1] == '0' && p[2] == 'x')
+			return p;
+		p++;
+	}
+	return NULL;
+}
+
 const char *pv_frame_find(const char *text, size_t len, size_t *n)
 {
-	const char *end = text + len, *plus = memmem(text, len, "+0x", 3), *from = plus;
+	const char *end = text + len, *plus = pv_frame_plus(text, len), *from = plus;
 
 	if (!plus)
 		return NULL;

@@ -65,12 +65,13 @@ static size_t without_number(const char *func, size_t len)
 size_t pv_func_clean(char *dst, size_t size, const char *func, size_t len)
 {
 	const char *hash = memrchr(func, '#', len), *sys = "";
+	size_t n_sys;
 
 	if (hash) { /* Xen: file.c#func */
 		len -= hash + 1 - func;
 		func = hash + 1;
 	}
-	for (size_t i = 0; i < ARRAY(prefixes); i++) {
+	for (size_t i = len && *func == '_' ? 0 : ARRAY(prefixes); i < ARRAY(prefixes); i++) {
 		size_t n = strlen(prefixes[i]);
 
 		if (len > n && !memcmp(func, prefixes[i], n)) {
@@ -78,7 +79,8 @@ size_t pv_func_clean(char *dst, size_t size, const char *func, size_t len)
 			len -= n;
 		}
 	}
-	for (size_t i = 0; i < ARRAY(wrappers); i++) {
+	for (size_t i = len && memchr("_kScC", *func, 5) ? 0 : ARRAY(wrappers); i < ARRAY(wrappers);
+	     i++) {
 		size_t n = strlen(wrappers[i]);
 
 		if (len > n && !memcmp(func, wrappers[i], n)) {
@@ -97,10 +99,13 @@ size_t pv_func_clean(char *dst, size_t size, const char *func, size_t len)
 			len = at - func;
 	}
 	len = without_number(func, len);
-	if (len >= size)
-		len = size - 1;
-	pv_put(dst, size, "%s%.*s", sys, (int)len, func);
-	return strlen(dst);
+	n_sys = strlen(sys);
+	if (len >= size - n_sys)
+		len = size - n_sys - 1;
+	memcpy(dst, sys, n_sys);
+	memcpy(dst + n_sys, func, len);
+	dst[n_sys + len] = 0;
+	return n_sys + len;
 }
 
 /* ---- the function ---- */
@@ -235,7 +240,9 @@ bool pv_frame_title(struct pv_open *o, char name[PV_FUNC_MAX])
 	}
 	if (pv_frame_first(o, c->from == PV_FROM_STUCK ? pv_frame_below_tick(o) : 0, c->skip,
 			   name) ||
-	    (!(c->flags & PV_STALL) && pv_frame_first(o, 0, 0, name)))
+	    (!(c->flags & PV_STALL) &&
+	     (pv_frame_first(o, 0, c->skip & (PV_SKIP_COPY | PV_SKIP_LOCK), name) ||
+	      pv_frame_first(o, 0, 0, name))))
 		return true;
 	/* Nothing but helpers: better these than nothing. */
 	name[0] = 0;

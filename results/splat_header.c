@@ -65,6 +65,16 @@ static void task(struct pv_open *o, const struct pv_splat_match *m)
 	}
 }
 
+/* "ffffffff81234567": before 5.7 the kernel had no name for it. */
+static bool is_address(const struct pv_capture *c)
+{
+	size_t n = 0;
+
+	while (n < c->len && strchr("0123456789abcdef", c->at[n]))
+		n++;
+	return n == c->len && n >= 8;
+}
+
 /* The function and, of a race, the second one; file:line. */
 static void place(struct pv_open *o, const struct pv_splat_match *m, const struct pv_line *l)
 {
@@ -74,6 +84,8 @@ static void place(struct pv_open *o, const struct pv_splat_match *m, const struc
 		const struct pv_capture *c = &m->cap[i];
 		bool offset = c->at + c->len < l->text + l->len && c->at[c->len] == '+';
 
+		if (c->type == 'f' && is_address(c))
+			continue;
 		if (c->type == 'f' && second) {
 			pv_copy(o->func2, sizeof(o->func2), c->at, c->len);
 		} else if (c->type == 'f' && !(o->has_offset && !offset)) {

@@ -212,6 +212,10 @@ void pv_on_header(struct pv_splat_parser *p, const struct pv_splat_match *m,
 	} else if (o && joins(o, m)) {
 		pv_header_join(o, m, l);
 		pv_open_line(o, l, true);
+	} else if (o && o->class && flags & PV_ONE_LINE && o->phase != PV_PHASE_END) {
+		/* A line of another that came between: the trace goes on behind it. */
+		open_header(p, m, l);
+		p->current = o;
 	} else {
 		if (o)
 			pv_open_close(p, o);

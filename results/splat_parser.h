@@ -23,6 +23,7 @@ struct pv_splat_parser {
 	void *arg;
 	struct pv_scan *scan;
 	struct pv_kinds *skips;
+	struct pv_words *words;
 	struct pv_open *open[OPEN_MAX], *spare; /* open: in the order they began in */
 	struct pv_open *current; /* whose lines come now, when callers are not told */
 	size_t nr_open, nr_busy; /* all; those not closed */

@@ -64,6 +64,7 @@ enum pv_section {
 
 struct pv_open {
 	const struct pv_kinds *skips;
+	const struct pv_words *words;
 	const struct pv_splat_class
 		*class;             /* NULL behind a `cut here` that no header followed yet */
 	char kind[256], other[128]; /* its title and `alt` with %F and %A still in them */
@@ -127,6 +128,8 @@ void pv_frame_add(struct pv_open *o, const struct pv_frame *f);
 bool pv_is_aside(const struct pv_frame *f);
 /* A line of a trace: parsed, and added if it belongs to the wanted one. */
 bool pv_frame_line(struct pv_open *o, const char *text, size_t len);
+/* "+0x" in a line, or NULL. */
+const char *pv_frame_plus(const char *text, size_t len);
 /* The first "func+0x12/0x34" of a line, with what stands behind it; at..at+*n, or NULL. */
 const char *pv_frame_find(const char *text, size_t len, size_t *n);
 
@@ -147,6 +150,25 @@ bool pv_registers_line(struct pv_open *o, const char *p, size_t len);
 enum pv_body { PV_BODY_NOT, PV_BODY_MAYBE, PV_BODY_YES, PV_BODY_END };
 /* What the line is to the splat. */
 enum pv_body pv_body_line(struct pv_open *o, const struct pv_line *l);
+/* A trace or registers have come. */
+void pv_body_begin(struct pv_open *o);
+/* Has its class any of these flags? */
+bool pv_open_is(const struct pv_open *o, unsigned int flags);
+
+/* ---- splat_words.c ---- */
+
+struct pv_words;
+struct pv_words *pv_words_new(void);
+void pv_words_free(struct pv_words *w);
+/* The same for a line that is known by how it begins; without indentation. */
+enum pv_body pv_words_line(struct pv_open *o, const char *p, size_t len);
+
+/* ---- splat_pc.c: what stands behind "RIP:", "IP:", "pc :", "lr :" ---- */
+
+enum pv_body pv_on_rip(struct pv_open *o, const char *p, size_t len);
+enum pv_body pv_on_ip(struct pv_open *o, const char *p, size_t len);
+enum pv_body pv_on_pc(struct pv_open *o, const char *p, size_t len);
+enum pv_body pv_on_lr(struct pv_open *o, const char *p, size_t len);
 
 /* ---- splat_title.c ---- */
 
@@ -159,7 +181,7 @@ void pv_title_make(struct pv_open *o);
 
 /* snprintf() that may cut. */
 void pv_put(char *dst, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* A function's name without syscall wrappers and compiler suffixes. */
+/* A function's name without syscall wrappers and compiler suffixes; size > 4. */
 size_t pv_func_clean(char *dst, size_t size, const char *func, size_t len);
 void pv_func_of(char name[PV_FUNC_MAX], const char *func);
 /* May a title name the frame? Its clean name, and o->kinds[i]. */

@@ -154,6 +154,7 @@ struct pv_open *pv_open_new(struct pv_splat_parser *p, const struct pv_line *l)
 	p->spare = NULL;
 	memset(o, 0, offsetof(struct pv_open, frame));
 	o->skips = p->skips;
+	o->words = p->words;
 	o->start = l->start;
 	o->cpu = o->pid = o->stuck = o->time = -1;
 	o->context = "";

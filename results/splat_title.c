@@ -6,6 +6,7 @@
 #include "results/splat_private.h"
 
 #define ARRAY(x) (sizeof(x) / sizeof((x)[0]))
+#define GENERIC  (PV_SKIP_COPY | PV_SKIP_LOCK | PV_SKIP_HELPER)
 #define NOWHERE  "corrupted" /* for a function, when the log does not say it */
 
 static void expand(char *dst, size_t size, const struct pv_open *o, const char *kind,
@@ -178,15 +179,19 @@ static void place(struct pv_open *o)
 static void alternatives(struct pv_open *o, const char *func)
 {
 	unsigned int flags = o->class->flags;
+	bool says = func[0] && !(pv_kinds_of(o->skips, func) & GENERIC);
 	char name[PV_FUNC_MAX];
 
-	if (flags & PV_BAD_ACCESS && func[0])
+	if (flags & PV_BAD_ACCESS && says)
 		add_alt(o, "bad access in %s", func);
-	if (flags & PV_STALL && func[0])
+	if (flags & PV_STALL && says)
 		add_alt(o, "stall in %s", func);
-	/* The place itself, when the title names who called it. */
+	/*
+	 * The place itself, when the title names who called it. Not one that everything calls: two
+	 * splats in memcpy() are not the same bug.
+	 */
 	for (size_t i = 0; i < o->nr_frames && o->class->from != PV_FROM_NOTHING; i++) {
-		if (!o->frame[i].exact || !pv_frame_usable(o, i, name, 0, false))
+		if (!o->frame[i].exact || !pv_frame_usable(o, i, name, GENERIC, false))
 			continue;
 		add_in(o, kind_of(o), name);
 		break;
@@ -194,7 +199,7 @@ static void alternatives(struct pv_open *o, const char *func)
 	if (o->inner[0] && strcmp(o->inner, func))
 		add_in(o, kind_of(o), o->inner);
 	/* In an allocator: it may be what is broken, or what its caller has done. */
-	if (flags & PV_BAD_ACCESS && func[0] &&
+	if (func[0] && (flags & PV_BAD_ACCESS || pv_kinds_of(o->skips, func) & PV_SKIP_ALLOC) &&
 	    pv_frame_first(o, 0, o->class->skip | PV_SKIP_ALLOC, name))
 		add_in(o, kind_of(o), name);
 	if (o->other[0])

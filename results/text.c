@@ -3,47 +3,42 @@
 #include <string.h>
 
 #include "results/text.h"
+#include "results/utf8.h"
 
 #define ARENA_BLOCK (256u << 10)
 
-size_t pv_utf8_len(const unsigned char *p, size_t n)
-{
-	size_t len = p[0] < 0x80   ? 1
-		     : p[0] < 0xc2 ? 0
-		     : p[0] < 0xe0 ? 2
-		     : p[0] < 0xf0 ? 3
-		     : p[0] < 0xf5 ? 4
-				   : 0;
+#define HIGH 0x8080808080808080ull
+#define ONES 0x0101010101010101ull
 
-	if (len > n)
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return len;
+/* The high bit of some byte is set unless all eight are printable ASCII or DEL (Mycroft's test for
+ * a byte below 0x20). */
+static uint64_t odd8(const unsigned char *p, uint64_t *x)
+{
+	memcpy(x, p, 8);
+	return (*x | (*x - 0x20 * ONES)) & HIGH;
 }
 
-/* Are all eight bytes printable ASCII or DEL? (Mycroft's test for a byte below 0x20.) */
-static int is_plain8(const unsigned char *p)
+/* How many of n bytes are printable ASCII, from the first on. */
+static size_t printable(const unsigned char *p, size_t n)
 {
-	const uint64_t high = 0x8080808080808080ull;
+	size_t i = 0;
 	uint64_t x;
 
-	memcpy(&x, p, 8);
-	return !((x | (x - 0x2020202020202020ull)) & high);
+	while (n - i >= 8 && !odd8(p + i, &x) && !((x + ONES) & HIGH))
+		i += 8;
+	while (i < n && p[i] >= 0x20 && p[i] < 0x7f)
+		i++;
+	return i;
 }
 
 size_t pv_text_check(const char *text, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)text;
+	uint64_t x;
 
 	for (size_t i = 0, len; i < n; i += len) {
 		len = 8;
-		if (n - i >= 8 && is_plain8(p + i))
+		if (n - i >= 8 && !odd8(p + i, &x))
 			continue;
 		len = 1;
 		if (p[i] >= 0x80)
@@ -72,8 +67,7 @@ size_t pv_text_clean(char *dst, const char *src, size_t n, int lines)
 	size_t out = 0;
 
 	for (size_t i = 0, len; i < n; i += len) {
-		for (len = 0; i + len < n && p[i + len] >= 0x20 && p[i + len] < 0x7f; len++)
-			;
+		len = printable(p + i, n - i);
 		memcpy(dst + out, p + i, len);
 		out += len;
 		if (len)

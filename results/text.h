@@ -7,9 +7,6 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Length of the UTF-8 sequence at p (RFC 3629: shortest form, no surrogates) within n bytes; 0:
- * none. */
-size_t pv_utf8_len(const unsigned char *p, size_t n);
 /* Offset of the first byte that is no UTF-8 or a control character other than blanks; n when all is
  * well. */
 size_t pv_text_check(const char *text, size_t n);

@@ -8,7 +8,7 @@
 
 #include "results/stream.h"
 #include "results/views.h"
-#include "runner/agent/json.h"
+#include "results/json.h"
 #include "runner/agent/knobs.h"
 #include "runner/journal.h"
 #include "runner/options.h"

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "runner/agent/child.h"
-#include "runner/agent/json.h"
+#include "results/json.h"
 
 struct sink {
 	const struct pv_case *c;

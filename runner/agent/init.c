@@ -4,29 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cases/lib/sys.h"
 #include "runner/agent/init.h"
+#include "runner/agent/mounts.h"
 #include "runner/agent/process.h"
 
 #define PORT_NAME "pmuvet.results"
-
-static const struct {
-	const char *type, *dir;
-} mounts[] = {
-	{"proc", "/proc"},
-	{"sysfs", "/sys"},
-	{"devtmpfs", "/dev"},
-	{"tracefs", "/sys/kernel/tracing"},
-	{"debugfs", "/sys/kernel/debug"},
-	{"cgroup2", "/sys/fs/cgroup"},
-	{"tmpfs", "/tmp"},
-};
 
 static bool load_module(const char *name)
 {
@@ -113,10 +100,7 @@ void pv_init_setup(struct pv_out *out)
 	char hello[128];
 	int n;
 
-	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
-		mkdir(mounts[i].dir, 0755);
-		mount(mounts[i].type, mounts[i].dir, mounts[i].type, 0, NULL);
-	}
+	pv_mount_all();
 	load_modules();
 	out->framed = true;
 	out->fd = wait_port();

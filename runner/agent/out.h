@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "runner/agent/json.h"
+#include "results/json.h"
 
 struct pv_out {
 	int fd;

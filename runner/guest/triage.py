@@ -17,7 +17,7 @@ PERIOD = 0.015
 SPREAD = 0.3  # the samples span at least this much of the guest's chance to run
 WALL_MAX = 5.0
 WFI = 0xd503207f
-MOST = 0.8
+PLACES = 4  # where a vCPU is most often seen: looked at for a wfi
 
 
 class Triage:
@@ -44,26 +44,27 @@ class Triage:
         return [replace(cpu, state="stopped") for cpu in cpus] if once else cpus
 
     def _judge(self, samples: list[Sample]) -> Cpu:
-        count = len(samples)
-        stuck = len({s.pc for s in samples}) == 1
-        halted = [self._halted(s) if stuck else bool(s.halted) for s in samples[-1:] * stuck or samples]
-        mode = "user" if sum(s.user for s in samples) > count / 2 else "kernel"
-        if sum(halted) >= MOST * len(halted):
+        user = sum(s.user for s in samples) > len(samples) / 2
+        # Who waits for interrupts even once does not spin: the ticks and wake-ups of an idle vCPU may take most
+        # samples on a slow host. Not so where a program has the vCPU: throttling gives it rests.
+        asleep = [] if user else self._asleep(samples)
+        if asleep:
             state = "halted"
         else:
-            state = "stuck" if stuck else "moving"
+            state = "stuck" if len({s.pc for s in samples}) == 1 else "moving"
         # The place where it is most often seen, in the mode that it is mostly in.
-        own = [s for s in samples if s.user == (mode == "user")] or samples
+        own = asleep or [s for s in samples if s.user == user] or samples
         pc = Counter(s.pc for s in own).most_common(1)[0][0]
         last = next(s for s in reversed(own) if s.pc == pc)
         on = any(s.interrupts for s in samples)
-        return Cpu(last.cpu, state, mode, on, pc, registers=last.registers)
+        return Cpu(last.cpu, state, "user" if user else "kernel", on, pc, registers=last.registers)
 
-    def _halted(self, sample: Sample) -> bool:
-        """arm64 waits behind a wfi, and QEMU does not say so."""
-        if sample.halted is not None:
-            return sample.halted
-        return self._monitor.word(sample.cpu, sample.pc - 4) == WFI
+    def _asleep(self, samples: list[Sample]) -> list[Sample]:
+        """The samples that wait for an interrupt. arm64 does so behind a wfi, and QEMU does not say it."""
+        unknown = Counter(s.pc for s in samples if s.halted is None and not s.user)
+        behind = {pc for pc, _ in unknown.most_common(PLACES)
+                  if self._monitor.word(samples[0].cpu, pc - 4) == WFI}
+        return [s for s in samples if s.halted or s.pc in behind]
 
 
 def classify(cpus: list[Cpu]) -> tuple[str, str]:

@@ -13,14 +13,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "cases/lib/test.h"
+#include "runner/agent/mounts.h"
 
 /* Of the run that is repeated. */
 extern const struct pv_repro {
@@ -105,23 +104,9 @@ static int run_case(size_t i, int cpu)
 
 static void become_init(void)
 {
-	static const struct {
-		const char *type, *dir;
-	} mounts[] = {
-		{"proc", "/proc"},
-		{"sysfs", "/sys"},
-		{"devtmpfs", "/dev"},
-		{"tracefs", "/sys/kernel/tracing"},
-		{"debugfs", "/sys/kernel/debug"},
-		{"cgroup2", "/sys/fs/cgroup"},
-		{"tmpfs", "/tmp"},
-	};
 	int fd;
 
-	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
-		mkdir(mounts[i].dir, 0755);
-		mount(mounts[i].type, mounts[i].dir, mounts[i].type, 0, NULL);
-	}
+	pv_mount_all();
 	fd = open("/dev/console", O_RDWR);
 	for (int i = 0; i < 3 && fd >= 0; i++)
 		dup2(fd, i);

@@ -1,26 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/reboot.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cases/lib/test.h"
 #include "tests/engine/deaths.h"
-
-static void spill(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	if (write(fd, text, strlen(text)) < 0)
-		_exit(1);
-	close(fd);
-}
+#include "tests/guests/provoked.h"
 
 /* With all of the CPU's time for real-time tasks the agent, pinned to the same CPU, never runs. */
 static void spin(void)
@@ -32,27 +20,6 @@ static void spin(void)
 		_exit(1);
 	for (;;)
 		;
-}
-
-/* Loads the module at the program's end with its parameter; 0 or an errno. */
-static int provoke(const char *name)
-{
-	struct {
-		uint64_t size;
-		char magic[8];
-	} tail;
-	int fd = open("/proc/self/exe", O_RDONLY);
-	off_t end = lseek(fd, -(off_t)sizeof(tail), SEEK_END);
-	char *ko, what[100];
-
-	if (read(fd, &tail, sizeof(tail)) != sizeof(tail) || memcmp(tail.magic, "pvmodule", 8))
-		return ENOENT;
-	ko = malloc(tail.size);
-	if (!ko || pread(fd, ko, tail.size, end - tail.size) != (ssize_t)tail.size)
-		return EIO;
-	close(fd);
-	snprintf(what, sizeof(what), "what=%s", name);
-	return syscall(SYS_init_module, ko, tail.size, what) ? errno : 0;
 }
 
 void die(struct pv_test *t)

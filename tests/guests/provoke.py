@@ -32,7 +32,7 @@ NEWER_GCC = {"CC_HAS_ASSUME": 13, "CC_HAS_NAMED_AS_FIXED_SANITIZERS": 14,
              "CC_HAS_COUNTED_BY": 15, "CC_HAS_COUNTED_BY_PTR": 16}
 # kbuild's programs may be of a newer Debian than this one: then its libraries, too.
 LIBRARIES = ("libc6", "libelf1t64", "zlib1g", "libzstd1")
-ATTACHED = b"pvmodule"  # testinit.c looks for it at its own end
+ATTACHED = b"pvmodule"  # provoked.h looks for it at a program's own end
 
 
 class ProvokeError(Exception):
@@ -186,7 +186,8 @@ def init(arch: str, ko: bytes | None = None) -> bytes:
     """testinit; with a module behind it the words die:NAME work."""
     cache = debget.cache_root() / "provoke"
     source = HERE / "testinit.c"
-    final = cache / f"testinit-{_key(arch, [source.read_text()])}"
+    key = _key(arch, [source.read_text(), (HERE / "provoked.h").read_text()])
+    final = cache / f"testinit-{key}"
     if not final.exists():
         with debget.scratch(cache) as tmp:
             _run([_compiler(arch), "-std=gnu11", "-O1", "-static", "-Wall", "-Wextra", "-Werror", "-o",
@@ -197,7 +198,7 @@ def init(arch: str, ko: bytes | None = None) -> bytes:
 
 
 def attached(program: bytes, ko: bytes) -> bytes:
-    """A program with the module behind it, where testinit.c and tests/engine/deaths.c look for it."""
+    """A program with the module behind it, where provoked.h looks for it."""
     return program + ko + struct.pack("<Q", len(ko)) + ATTACHED
 
 

@@ -108,11 +108,20 @@ IDLE = x86(0xffffffff81000000, halted=True, cpu=1)
     # A tick in between does not make it the kernel's.
     ([[x86(0x401000 + n, user=n != 2)] for n in range(5)], 0, "user-spin", "moving"),
     ([[x86(1 << 63, halted=True)]], 0, "soft-hang", "halted"),
+    # An idle vCPU whose wake-ups take most samples of a slow host is no busy kernel.
+    ([[x86(0x401000, user=True), x86(1 << 63 | n, halted=n == 0, cpu=1)] for n in range(5)], 0, "user-spin", "stuck"),
+    ([[x86(1 << 63 | n, halted=n == 0)] for n in range(20)], 0, "soft-hang", "halted"),
+    # A spinning program that the scheduler gives a rest is not idle.
+    ([[x86(0x401000, user=True)]] * 4 + [[x86(1 << 63, halted=True)]], 0, "user-spin", "moving"),
+    # Each vCPU for itself: one that spins is not excused by one that sleeps.
+    ([[x86(1 << 63 | n), x86(1 << 62, halted=True, cpu=1)] for n in range(5)], 0, "soft-hang", "moving"),
     ([[x86(1 << 63, on=False, halted=True)]], 0, "hard-hang", "halted"),
     # One vCPU that takes no interrupts is worse than one that is busy.
     ([[x86(0x401000, user=True), x86(1 << 63, on=False, cpu=1)]], 0, "hard-hang", "stuck"),
     # arm64 waits with interrupts masked, behind a wfi.
     ([[arm(1 << 63)]], 0xd503207f, "soft-hang", "halted"),
+    ([[arm(1 << 63 | 4 * (n % 3), on=n == 2)] for n in range(20)], 0xd503207f, "soft-hang", "halted"),
+    ([[arm(1 << 63 | 4 * n)] for n in range(20)], 0x14000000, "hard-hang", "moving"),
     ([[arm(1 << 63)]], 0x14000000, "hard-hang", "stuck"),
     ([[arm(1 << 63, on=True)]], 0x14000000, "soft-hang", "stuck"),
 ])
@@ -366,7 +375,7 @@ def test_what_the_console_kept_to_itself_is_the_evidence(tmp_path: Path, monkeyp
     assert judge("hard-hang", "why", found, Took(1.0, 1.0)).kind == "oops"
 
 
-# ---- states of QEMU that no test here can provoke ----
+# ---- states of QEMU; real ones: test_stopped.py ----
 
 class Stopped:
     closed = False

@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "provoked.h"
+
 static int port = -1;
 static unsigned long seq;
 
@@ -75,15 +77,6 @@ static void slurp(const char *path, char *buf, size_t size)
 	close(fd);
 }
 
-static void spill(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	if (write(fd, text, strlen(text)) < 0)
-		perror(path);
-	close(fd);
-}
-
 static int load(const struct dirent *d)
 {
 	char path[300];
@@ -131,27 +124,6 @@ static void heartbeat(void)
 	snprintf(line, sizeof(line), "{\"event\":\"heartbeat\",\"t\":%lld.%03ld}",
 		 (long long)now.tv_sec, now.tv_nsec / 1000000);
 	frame(line, 0);
-}
-
-/* Loads the module at this program's end with its parameter; 0 or an errno. */
-static int provoke(const char *name)
-{
-	struct {
-		uint64_t size;
-		char magic[8];
-	} tail;
-	int fd = open("/proc/self/exe", O_RDONLY);
-	char *ko = NULL, what[100];
-	off_t end = lseek(fd, -(off_t)sizeof(tail), SEEK_END);
-
-	if (read(fd, &tail, sizeof(tail)) != sizeof(tail) || memcmp(tail.magic, "pvmodule", 8))
-		return ENOENT;
-	ko = malloc(tail.size);
-	if (!ko || pread(fd, ko, tail.size, end - tail.size) != (ssize_t)tail.size)
-		return EIO;
-	close(fd);
-	snprintf(what, sizeof(what), "what=%s", name);
-	return syscall(SYS_init_module, ko, tail.size, what) ? errno : 0;
 }
 
 /* Dies in a child, while this process goes on beating as an agent does. */

@@ -50,7 +50,7 @@ static uint64_t base_of(const struct pv_totals *totals, const struct pv_source *
 	case PV_BASE_TIME:
 		return totals->time;
 	case PV_BASE_BRANCHES:
-		for (unsigned int i = 0; i < PV_NR_BRANCHES; i++)
+		for (unsigned int i = 0; i < PV_NR_KINDS; i++)
 			if (source->branches & (1u << i))
 				sum += totals->branches[i];
 		return sum;
@@ -128,10 +128,11 @@ void pv_sync(struct pv_pmu *pmu)
 {
 	uint64_t set = pmu->active;
 	struct pv_totals now;
-	bool pmi = false;
+	bool pmi = pmu->pmi;
 
-	if (!set)
+	if (!set && !pmi)
 		return;
+	pmu->pmi = false;
 	now = pv_totals(pmu);
 	PV_FOR_EACH(i, set)
 	{
@@ -145,6 +146,10 @@ void pv_sync(struct pv_pmu *pmu)
 		if (c->value <= mask)
 			continue;
 		c->value &= mask;
+		if (c->precise) {
+			pmu->ds.pending |= 1ull << i;
+			continue;
+		}
 		if (i >= PV_IBS) {
 			pmu->ibs.pending |= 1u << (i - PV_IBS);
 			continue;
@@ -171,7 +176,7 @@ void pv_arm(struct pv_pmu *pmu)
 
 	pmu->branch_room = UINT64_MAX;
 	/* Halted: nothing happens until an interrupt, which comes here again. */
-	if (!set || cs->halted)
+	if ((!set && !pmu->ds.pending) || cs->halted)
 		return;
 	now = pv_totals(pmu);
 	PV_FOR_EACH(i, set)
@@ -179,7 +184,7 @@ void pv_arm(struct pv_pmu *pmu)
 		struct pv_counter *c = &pmu->counters[i];
 		uint64_t n;
 
-		if (!c->interrupts || !counts_in(c, pmu->mode))
+		if (!(c->interrupts || c->precise) || !counts_in(c, pmu->mode))
 			continue;
 		n = missing(c->source, base_of(&now, c->source),
 			    pv_width_mask(pmu, i) + 1 - c->value);
@@ -196,7 +201,8 @@ void pv_arm(struct pv_pmu *pmu)
 		ns = MIN(ns, (uint64_t)icount_to_ns(least));
 	else if (least != UINT64_MAX)
 		ns = MIN(ns, INT32_MAX);
-	if (pmu->ibs.pending)
+	/* A record or an IBS sample is due at the next boundary. */
+	if (pmu->ds.pending || pmu->ibs.pending)
 		ns = 0;
 	if (ns == UINT64_MAX)
 		return;
@@ -215,8 +221,7 @@ void pv_timer(void *opaque)
 	struct pv_pmu *pmu = opaque;
 
 	pmu->armed = INT64_MAX;
-	pv_branch_settle(pmu);
-	pv_sync(pmu);
+	pv_boundary(pmu);
 	pv_ibs_settle(pmu);
 	pv_arm(pmu);
 }
@@ -241,7 +246,7 @@ void pv_pmu_mode_changed(CPUX86State *env)
 	/* The instruction that changes the mode belongs to the one it began in. */
 	if (env->pv.branch && !(env->pv.branch & PV_BR_COUNTED)) {
 		pmu->branches[ctz32(env->pv.branch)]++;
-		env->pv.branch |= PV_BR_COUNTED;
+		env->pv.branch |= PV_BR_COUNTED | (pmu->mode & PV_MODE_USER ? PV_BR_USER : 0);
 	}
 	pv_sync(pmu);
 	pmu->mode = mode;
@@ -251,7 +256,8 @@ void pv_pmu_mode_changed(CPUX86State *env)
 void pv_reconfigure(struct pv_pmu *pmu)
 {
 	CPUState *cs = env_cpu(pmu->env);
-	bool branches = pv_lbr_on(pmu) || pmu->ibs.tagged;
+	bool branches = pv_lbr_on(pmu) || pv_bts_on(pmu) || pmu->ibs.tagged;
+	bool precise = pmu->ds.pebs_enable;
 	uint64_t before = pmu->active;
 
 	if (pmu->shape->amd)
@@ -265,7 +271,11 @@ void pv_reconfigure(struct pv_pmu *pmu)
 		if (!c->modes)
 			continue;
 		pmu->active |= 1ull << i;
-		branches |= c->source->base == PV_BASE_BRANCHES;
+		c->precise = pv_pebs_on(pmu, i);
+		if (c->source->base == PV_BASE_BRANCHES) {
+			branches |= c->source->branches & ~PV_ACCESSES;
+			precise |= c->source->branches & PV_ACCESSES;
+		}
 	}
 	if (!before)
 		pmu->last = pv_totals(pmu);
@@ -273,5 +283,9 @@ void pv_reconfigure(struct pv_pmu *pmu)
 		cs->tcg_cflags |= CF_PV_BRANCHES;
 	else
 		cs->tcg_cflags &= ~CF_PV_BRANCHES;
+	if (precise)
+		cs->tcg_cflags |= CF_PV_PRECISE;
+	else
+		cs->tcg_cflags &= ~CF_PV_PRECISE;
 	pv_arm(pmu);
 }

@@ -12,6 +12,10 @@ struct pv_env {
 	int64_t rep;        /* passes of rep-string instructions that are no instructions */
 	uint64_t from;      /* the branch that has begun last ... */
 	uint32_t branch;    /* ... its PV_BR_* bit and PV_LENGTH(), 0: all are counted */
+	/* With CF_PV_PRECISE only: */
+	uint32_t access;      /* what the instruction has read and written, PV_AC_*; 0: settled */
+	uint64_t ip;          /* the instruction that has begun last */
+	uint64_t load, store; /* where it has read and written last */
 };
 
 /* Kinds of branches: bits, so that an event is a set of them. */
@@ -27,12 +31,28 @@ enum pv_branch {
 	PV_BR_EVENT = 1 << 8,     /* exceptions and interrupts */
 };
 
-#define PV_NR_BRANCHES 9
-#define PV_BR_COUNTED  (1u << 15) /* counted when the mode changed, its target is not known yet */
-#define PV_LENGTH(n)   ((uint32_t)(n) << 16)
+/* Instructions that access memory: kinds behind those of branches. */
+enum pv_access_kind {
+	PV_AC_LOAD = 1 << 9, /* the first four: by where the datum was */
+	PV_AC_LOAD_L2 = 1 << 10,
+	PV_AC_LOAD_L3 = 1 << 11,
+	PV_AC_LOAD_MEMORY = 1 << 12,
+	PV_AC_STORE = 1 << 13,
+	PV_AC_LOAD_LONG = 1 << 14, /* longer than PEBS_LD_LAT */
+};
 
-/* Translated code tells of its branches; a cflags bit that QEMU 7.2 has free. */
+#define PV_NR_BRANCHES  9
+#define PV_NR_KINDS     15
+#define PV_ACCESSES     0x7e00u
+#define PV_BR_COUNTED   (1u << 15) /* counted when the mode changed, its target is not known yet */
+#define PV_LENGTH(n)    ((uint32_t)(n) << 16)
+#define PV_LENGTH_OF(n) ((n) >> 16 & 15)
+#define PV_BR_USER      (1u << 24) /* with PV_BR_COUNTED: it began in user mode */
+
+/* Translated code tells of its branches; of the place and the accesses of each instruction: cflags
+ * bits that QEMU 7.2 has free. */
 #define CF_PV_BRANCHES 0x00002000
+#define CF_PV_PRECISE  0x00004000
 
 /* All of these return at once when the CPU has no PMU. */
 void pv_pmu_reset(struct CPUArchState *env);

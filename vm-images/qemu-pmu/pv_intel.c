@@ -32,9 +32,12 @@ enum {
 #define FIXED_ANY  4
 #define FIXED_PMI  8
 #define FIXED_BITS 4
+/* Adaptive PEBS records */
+#define FIXED_ADAPTIVE (1ull << 32)
 
-#define CAP_FULL_WRITE (1ull << 13)
-#define CAP_METRICS    (1ull << 15)
+#define CAP_FULL_WRITE    (1ull << 13)
+#define CAP_PEBS_BASELINE (1ull << 14)
+#define CAP_METRICS       (1ull << 15)
 
 #define CTRL_METRICS (1ull << 48)
 
@@ -106,8 +109,11 @@ static uint64_t fixed_ctrl_valid(const struct pv_shape *s)
 	/* AnyThread came with version 3, CPUID 0xA EDX bit 15 takes it away with version 5. */
 	if (s->perfmon >= 3 && s->perfmon < 5)
 		one |= FIXED_ANY;
-	for (unsigned int i = 0; i < s->fixed; i++)
+	for (unsigned int i = 0; i < s->fixed; i++) {
 		valid |= one << (i * FIXED_BITS);
+		if (s->capabilities & CAP_PEBS_BASELINE)
+			valid |= FIXED_ADAPTIVE << (i * FIXED_BITS);
+	}
 	return valid;
 }
 
@@ -250,6 +256,8 @@ enum pv_access pv_intel_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value)
 	default:
 		done = pv_lbr_write(pmu, msr, value);
 		if (done == PV_NOT_OURS)
+			done = pv_ds_wrmsr(pmu, msr, value);
+		if (done == PV_NOT_OURS)
 			done = write_array(pmu, msr, value);
 		return done == PV_NOT_OURS && is_absent(msr) ? PV_REFUSED : done;
 	}
@@ -279,7 +287,8 @@ enum pv_access pv_intel_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value)
 
 	switch (msr) {
 	case MSR_MISC_ENABLE:
-		*value = pmu->env->msr_ia32_misc_enable | MISC_EMON | MISC_NO_BTS | MISC_NO_PEBS;
+		*value = pmu->env->msr_ia32_misc_enable | MISC_EMON | (s->bts ? 0 : MISC_NO_BTS) |
+			 (s->pebs ? 0 : MISC_NO_PEBS);
 		return PV_DONE;
 	case MSR_DEBUGCTL:
 		*value = pmu->debugctl;
@@ -310,6 +319,8 @@ enum pv_access pv_intel_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value)
 		return s->capabilities & CAP_METRICS ? PV_DONE : PV_REFUSED;
 	default:
 		done = pv_lbr_read(pmu, msr, value);
+		if (done == PV_NOT_OURS)
+			done = pv_ds_rdmsr(pmu, msr, value);
 		return done == PV_NOT_OURS ? read_array(pmu, msr, value) : done;
 	}
 }

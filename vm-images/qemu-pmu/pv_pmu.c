@@ -52,6 +52,10 @@ static void show(CPUX86State *env, const struct pv_shape *shape)
 		/* Without it QEMU hides that bit; it shows no PMU of its own under TCG. */
 		env_archcpu(env)->enable_pmu = true;
 		env->cpuid_level = MAX(env->cpuid_level, CPUID_PERFMON);
+		if (shape->bts || shape->pebs) {
+			env->features[FEAT_1_EDX] |= CPUID_DTS;
+			env->features[FEAT_1_ECX] |= CPUID_EXT_DTES64 | CPUID_EXT_DSCPL;
+		}
 		if (shape->lbr_arch) {
 			env->features[FEAT_7_0_EDX] |= CPUID_7_0_EDX_ARCH_LBR;
 			env->cpuid_level = MAX(env->cpuid_level, CPUID_ARCH_LBR);
@@ -77,6 +81,10 @@ bool pv_pmu_realize(X86CPU *cpu, Error **errp)
 	pmu = g_new0(struct pv_pmu, 1);
 	pmu->env = env;
 	pmu->shape = shape;
+	if (!pv_break_parse(pmu, cpu->pv_pmu_break, errp)) {
+		g_free(pmu);
+		return false;
+	}
 	pmu->armed = INT64_MAX;
 	pmu->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, pv_timer, pmu);
 	if (cpu->pv_pmu_log) {
@@ -103,6 +111,7 @@ void pv_pmu_reset(CPUX86State *env)
 	pmu->global_ctrl = pmu->shape->amd ? 0 : (1ull << pmu->shape->counters) - 1;
 	memset(pmu->counters, 0, sizeof(pmu->counters));
 	pv_lbr_reset(pmu);
+	pv_ds_reset(pmu);
 	pv_ibs_reset(pmu);
 	for (size_t i = 0; i < pmu->shape->nr_msrs; i++)
 		pmu->storage[i] = pmu->shape->msrs[i].reset;

@@ -17,6 +17,7 @@
 /* GLOBAL_STATUS; AMD's PerfMonV2 has 58 and 59 at the same places. */
 #define PV_STATUS_LBR_FROZEN (1ull << 58)
 #define PV_STATUS_FROZEN     (1ull << 59)
+#define PV_STATUS_DS         (1ull << 62)
 
 /* DEBUGCTL */
 #define PV_DEBUGCTL_LBR        (1ull << 0)
@@ -38,6 +39,7 @@ struct pv_counter {
 	const struct pv_source *source;
 	uint8_t modes; /* in which it counts; 0: stopped */
 	bool interrupts;
+	bool precise;         /* an overflow makes a PEBS record */
 	struct pv_source own; /* `source`, where another register has its say */
 };
 
@@ -45,7 +47,7 @@ struct pv_counter {
 struct pv_totals {
 	uint64_t insns;
 	uint64_t time; /* virtual nanoseconds, not those halted */
-	uint64_t branches[PV_NR_BRANCHES];
+	uint64_t branches[PV_NR_KINDS];
 };
 
 struct pv_record {
@@ -57,6 +59,33 @@ struct pv_lbr {
 	uint64_t extension; /* AMD: DBG_EXTN_CFG */
 	unsigned int depth, top;
 	struct pv_record records[PV_MAX_LBR];
+};
+
+/* The debug store: SDM volume 3, 17.4.9. */
+struct pv_ds {
+	uint64_t area;
+	uint64_t pebs_enable, data_cfg, load_latency;
+	uint64_t told;      /* records, for the promises that are broken at every 16th */
+	uint64_t pending;   /* counters that have overflowed, their record is not written yet */
+	uint64_t access_ip; /* the last instruction that accessed memory ... */
+	uint32_t access;    /* ... and how: PV_AC_* */
+};
+
+/* Promises that can be broken for a test: pv_break.c. */
+enum pv_break {
+	PV_BREAK_BTS_TARGET,   /* where a branch goes is two bytes off */
+	PV_BREAK_BTS_LOST,     /* every 16th branch is not told */
+	PV_BREAK_BTS_PMI,      /* no interrupt at the threshold */
+	PV_BREAK_BTS_LEVEL,    /* BTS_OFF_OS and BTS_OFF_USR are ignored */
+	PV_BREAK_BTS_RING,     /* without BTINT it stops at the end */
+	PV_BREAK_PEBS_IP,      /* the eventing IP is that of the next instruction */
+	PV_BREAK_PEBS_REGS,    /* R12 is one too large */
+	PV_BREAK_PEBS_ADDRESS, /* the datum's address is a line further on */
+	PV_BREAK_PEBS_TIME,    /* the time stands still */
+	PV_BREAK_PEBS_RELOAD,  /* the counter's reset value is 16 too small */
+	PV_BREAK_PEBS_LOST,    /* every 16th record is not written */
+	PV_BREAK_PEBS_LATENCY, /* no latency of retirement */
+	PV_BREAKS,
 };
 
 struct pv_log;
@@ -85,11 +114,14 @@ struct pv_pmu {
 	uint64_t active; /* counters that count in some mode */
 	bool svme;       /* EFER.SVME */
 	struct pv_totals last;
-	uint64_t branches[PV_NR_BRANCHES];
-	uint64_t branch_room; /* branches until one may overflow a counter */
+	uint64_t branches[PV_NR_KINDS];
+	uint64_t branch_room; /* branches and accesses until one may overflow a counter */
+	bool pmi;             /* the debug store asks for the interrupt */
 	uint64_t global_ctrl, global_status, fixed_ctrl, debugctl;
 	struct pv_counter counters[PV_COUNTERS];
 	struct pv_lbr lbr;
+	struct pv_ds ds;
+	enum pv_break broken; /* PV_BREAKS: none */
 	struct pv_ibs ibs;
 	uint64_t storage[PV_MAX_MSRS]; /* by index in shape->msrs */
 	FILE *log_file;
@@ -112,8 +144,9 @@ void pv_deliver_lvt(struct pv_pmu *pmu, uint32_t lvt);
 uint64_t pv_width_mask(const struct pv_pmu *pmu, unsigned int index);
 struct pv_totals pv_totals(struct pv_pmu *pmu);
 
-/* pv_branch.c: counts the branch that has begun last; `env->eip` is where it went. */
-void pv_branch_settle(struct pv_pmu *pmu);
+/* pv_branch.c: at an instruction's boundary: counts the branch and the accesses that have begun
+ * last (`env->eip` is where it went), writes the records that are due, raises the interrupt. */
+void pv_boundary(struct pv_pmu *pmu);
 
 /* pv_lbr.c; `kind` is the number of a bit of enum pv_branch. */
 bool pv_lbr_on(const struct pv_pmu *pmu);
@@ -123,6 +156,27 @@ void pv_lbr_reset(struct pv_pmu *pmu);
 bool pv_mispredicted(const struct pv_pmu *pmu, unsigned int kind);
 enum pv_access pv_lbr_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_lbr_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+
+/* pv_break.c; a NULL name: nothing is broken. */
+bool pv_break_parse(struct pv_pmu *pmu, const char *name, Error **errp);
+
+/* pv_ds.c: the debug store and BTS. Accesses are the supervisor's, whatever runs; false: this one
+ * would fault, and is left out. */
+bool pv_ds_read(struct pv_pmu *pmu, uint64_t at, void *to, size_t size);
+bool pv_ds_write(struct pv_pmu *pmu, uint64_t at, const void *from, size_t size);
+bool pv_bts_on(const struct pv_pmu *pmu);
+void pv_bts_record(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_t to, bool user);
+void pv_ds_reset(struct pv_pmu *pmu);
+enum pv_access pv_ds_wrmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
+enum pv_access pv_ds_rdmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+
+/* pv_pebs.c */
+void pv_access_settle(struct pv_pmu *pmu);
+bool pv_pebs_on(const struct pv_pmu *pmu, unsigned int counter);
+/* Writes the record that is due, and loads its counters anew. */
+void pv_pebs_flush(struct pv_pmu *pmu);
+enum pv_access pv_pebs_wrmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
+enum pv_access pv_pebs_rdmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 
 /* pv_amdlbr.c */
 #define PV_AMDLBR_VALID (1ull << 2) /* in pv_record.info: has retired */

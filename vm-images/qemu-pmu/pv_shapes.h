@@ -14,14 +14,14 @@
 enum pv_base {
 	PV_BASE_NOTHING,
 	PV_BASE_INSNS,
-	PV_BASE_TIME, /* nanoseconds of virtual time, not those halted */
-	PV_BASE_BRANCHES,
+	PV_BASE_TIME,     /* nanoseconds of virtual time, not those halted */
+	PV_BASE_BRANCHES, /* and accesses of memory */
 };
 
 /* An event counts floor(base * num / den). */
 struct pv_source {
 	enum pv_base base;
-	uint32_t branches; /* set of enum pv_branch */
+	uint32_t branches; /* set of enum pv_branch and pv_access_kind */
 	uint32_t num, den;
 };
 
@@ -56,8 +56,11 @@ struct pv_shape {
 	uint64_t metrics;         /* PERF_METRICS */
 	unsigned int lbr_depth;   /* 0: none */
 	bool lbr_arch;
-	bool lbr_flags; /* the flags are in LBR_FROM, there is no LBR_INFO */
-	uint32_t ibs;                        /* CPUID 8000_001B EAX; 0: none */
+	bool bts, pebs;
+	bool split_latency;  /* PEBS tells the instruction's latency and the datum's */
+	uint16_t latency[4]; /* cycles of a load from L1, L2, L3 and memory */
+	bool lbr_flags;      /* the flags are in LBR_FROM, there is no LBR_INFO */
+	uint32_t ibs;        /* CPUID 8000_001B EAX; 0: none */
 	const struct pv_source *ibs_sources; /* fetches, cycles, ops */
 	const struct pv_source *fixed_sources;
 	const struct pv_event *events;

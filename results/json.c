@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner/agent/json.h"
+#include "results/json.h"
+#include "results/utf8.h"
 
 void pv_json_reset(struct pv_json *j)
 {
-	j->len = 0;
+	j->len = j->depth = 0;
 	j->comma = false;
 }
 
@@ -36,50 +37,72 @@ static void puts_(struct pv_json *j, const char *text)
 	put(j, text, strlen(text));
 }
 
-/* Length of the UTF-8 sequence at p, 0 if there is none (RFC 3629: shortest form, no surrogates).
- */
-static size_t utf8_len(const unsigned char *p)
+static bool is_plain(unsigned char c)
 {
-	size_t n = p[0] < 0x80   ? 1
-		   : p[0] < 0xc2 ? 0
-		   : p[0] < 0xe0 ? 2
-		   : p[0] < 0xf0 ? 3
-		   : p[0] < 0xf5 ? 4
-				 : 0;
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
 
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
+/* In which of eight bytes is a zero, if it is the only one that may be? (Mycroft) */
+static uint64_t zeros(uint64_t x)
+{
+	return (x - 0x0101010101010101ull) & ~x;
+}
+
+/* How many of the n bytes at p stand for themselves, from the first on. */
+static size_t plain(const unsigned char *p, size_t n)
+{
+	const uint64_t ones = 0x0101010101010101ull;
+	size_t i = 0;
+
+	for (; n - i >= 8; i += 8) {
+		uint64_t x, odd;
+
+		memcpy(&x, p + i, 8);
+		odd = x | (x - 0x20 * ones) | (x + ones) | zeros(x ^ '"' * ones) |
+		      zeros(x ^ '\\' * ones);
+		if (odd & 0x80 * ones)
+			break;
 	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
+	while (i < n && is_plain(p[i]))
+		i++;
+	return i;
 }
 
 static void quoted(struct pv_json *j, const char *text)
 {
-	const unsigned char *p = (const unsigned char *)text;
+	const unsigned char *p = (const unsigned char *)text, *end = p + strlen(text);
 
 	put(j, "\"", 1);
-	while (*p) {
-		size_t n = utf8_len(p);
+	for (;;) {
+		size_t n = plain(p, end - p);
 		char esc[8];
 
+		put(j, (const char *)p, n);
+		p += n;
+		if (p == end)
+			break;
+		n = *p == 0x7f || *p < 0x20 ? 0 : pv_utf8_len(p, end - p);
 		if (*p == '"' || *p == '\\') {
 			snprintf(esc, sizeof(esc), "\\%c", *p);
 			puts_(j, esc);
-			n = 1;
-		} else if (!n || *p < 0x20 || *p == 0x7f) {
+		} else if (!n) {
 			snprintf(esc, sizeof(esc), "\\u%04x", *p);
 			puts_(j, esc);
-			n = 1;
 		} else {
 			put(j, (const char *)p, n);
 		}
-		p += n;
+		p += n ? n : 1;
 	}
 	put(j, "\"", 1);
+}
+
+static void line(struct pv_json *j)
+{
+	if (!j->lines)
+		return;
+	put(j, "\n", 1);
+	for (unsigned int i = 0; i < j->depth; i++)
+		put(j, "\t", 1);
 }
 
 static void key_(struct pv_json *j, const char *key)
@@ -87,9 +110,11 @@ static void key_(struct pv_json *j, const char *key)
 	if (j->comma)
 		put(j, ",", 1);
 	j->comma = true;
+	if (j->depth)
+		line(j);
 	if (key) {
 		quoted(j, key);
-		put(j, ":", 1);
+		put(j, ": ", 1 + j->lines);
 	}
 }
 
@@ -98,10 +123,14 @@ void pv_json_open(struct pv_json *j, const char *key, char bracket)
 	key_(j, key);
 	put(j, &bracket, 1);
 	j->comma = false;
+	j->depth++;
 }
 
 void pv_json_close(struct pv_json *j, char bracket)
 {
+	j->depth--;
+	if (j->comma) /* it is not empty */
+		line(j);
 	put(j, &bracket, 1);
 	j->comma = true;
 }
@@ -117,11 +146,16 @@ void pv_json_text(struct pv_json *j, const char *key, const char *text)
 
 void pv_json_int(struct pv_json *j, const char *key, int64_t value)
 {
-	char buf[32];
+	char buf[20], *p = buf + sizeof(buf);
+	uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
 
 	key_(j, key);
-	snprintf(buf, sizeof(buf), "%" PRId64, value);
-	puts_(j, buf);
+	do
+		*--p = '0' + left % 10;
+	while (left /= 10);
+	if (value < 0)
+		*--p = '-';
+	put(j, p, buf + sizeof(buf) - p);
 }
 
 void pv_json_u64(struct pv_json *j, const char *key, uint64_t value)

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Writes one JSON object into a growing buffer; for the agent, which must be static and small. */
-#ifndef PV_RUNNER_AGENT_JSON_H
-#define PV_RUNNER_AGENT_JSON_H
+/*
+ * Writes one JSON value into a growing buffer: for the agent, which must be static and small, and
+ * where a library's writer is too slow for a log full of splats.
+ */
+#ifndef PV_RESULTS_JSON_H
+#define PV_RESULTS_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct pv_json {
-	char *buf;
+	char *buf; /* ends with a NUL */
 	size_t len, size;
 	bool comma;
+	bool lines; /* a line for each value, indented by tabs: for people */
+	unsigned int depth;
 };
 
 void pv_json_reset(struct pv_json *j);
