@@ -48,12 +48,16 @@ struct perf_event_attr pv_pebs_attr(struct pv_test *t, const char *word, unsigne
 struct pv_ev *pv_pebs_open(struct pv_test *t, const struct perf_event_attr *attr, pid_t pid,
 			   int cpu, struct pv_ev *leader)
 {
+	static bool unthrottled;
 	struct pv_ev *ev;
 
 	/* No throttling: reading records takes an emulated CPU long. In this order: the rate cannot
 	 * be set while nobody watches how long interrupts take. */
-	pv_knob(t, RATE, "100000");
-	pv_knob(t, TIME, "0");
+	if (!unthrottled) {
+		pv_knob(t, RATE, "100000");
+		pv_knob(t, TIME, "0");
+	}
+	unthrottled = true;
 	ev = pv_open(t, attr, pid, cpu, leader, 0);
 	pv_ring_map(t, ev, RING);
 	return ev;
