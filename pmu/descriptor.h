@@ -168,10 +168,11 @@ struct pv_pmu {
 	size_t nr_formats;
 	const struct pv_erratum *errata;
 	size_t nr_errata;
-	const char *hash;     /* first 16 hex digits of sha256 over the flattened descriptor */
-	bool is_default;      /* used unless the platform names another one of the family */
-	const char *describe; /* the text `pmuvet describe` prints */
-	int sampling_errno;   /* with NO_INTERRUPT: what a sampling event is refused with */
+	const char *hash;        /* first 16 hex digits of sha256 over the flattened descriptor */
+	bool is_default;         /* used unless the platform names another one of the family */
+	const char *describe;    /* the text `pmuvet describe` prints */
+	unsigned int min_period; /* a smaller sample_period is EINVAL; 0: none is */
+	int sampling_errno;      /* with NO_INTERRUPT: what a sampling event is refused with */
 };
 
 struct pv_test;

@@ -106,7 +106,7 @@ def pmu_row(p: Pmu, described: bool = True) -> str:
              f".sysfs = {text(p.sysfs)}", f".probe = {text(p.probe)}",
              f".vendor = {text(p.vendor)}",
              f".arch = {arch_mask(p.arch)}", f".caps = {mask('PV_CAP_', p.caps)}",
-             f".sampling_errno = {p.sampling_errno}"]
+             f".sampling_errno = {p.sampling_errno}", f".min_period = {p.min_period}"]
     for key, member in (("programmable", "counters"), ("fixed", "fixed"), ("width", "width")):
         if key in p.counters:
             items.append(f".{member} = {p.counters[key]}")

@@ -102,6 +102,7 @@ class Pmu:
     arch: frozenset[str]
     caps: tuple[str, ...]
     sampling_errno: int
+    min_period: int
     counters: dict[str, Any]
     aux: dict[str, Any] | None
     precise: dict[str, Any] | None
@@ -294,7 +295,7 @@ class Builder:
         canonical = json.dumps(d, sort_keys=True, separators=(",", ":"))
         return Pmu(self.d.name, d["family"], d["title"], d["ref"], d.get("sysfs"),
                    d.get("probe", ""), d.get("vendor"), shape, frozenset(d.get("arch", ARCHES)), tuple(d.get("caps", ())),
-                   getattr(errno, d.get("sampling_errno", "EOPNOTSUPP")),
+                   getattr(errno, d.get("sampling_errno", "EOPNOTSUPP")), d.get("min-period", 0),
                    d.get("counters", {}), d.get("aux"), d.get("precise"), formats, events, errata,
                    hashlib.sha256(canonical.encode()).hexdigest()[:16], self.d.file)
 

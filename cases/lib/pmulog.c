@@ -23,8 +23,8 @@ static const struct {
 	enum pv_log_role role;
 	unsigned int index;
 } registers[] = {
-	{0xc1, 8, 1, PV_LOG_COUNTER, 0},
-	{0x186, 8, 1, PV_LOG_SELECT, 0},
+	{0xc1, 16, 1, PV_LOG_COUNTER, 0},
+	{0x186, 16, 1, PV_LOG_SELECT, 0},
 	{0x1a6, 2, 1, PV_LOG_OFFCORE, 0},
 	{0x1c8, 1, 1, PV_LOG_LBR_SELECT, 0},
 	{0x309, 16, 1, PV_LOG_COUNTER, PV_LOG_FIXED},
@@ -32,7 +32,7 @@ static const struct {
 	{0x38e, 1, 1, PV_LOG_STATUS, 0},
 	{0x38f, 1, 1, PV_LOG_GLOBAL, 0},
 	{0x390, 1, 1, PV_LOG_ACK, 0},
-	{0x4c1, 8, 1, PV_LOG_COUNTER, 0},
+	{0x4c1, 16, 1, PV_LOG_COUNTER, 0},
 	{0x14ce, 1, 1, PV_LOG_LBR_SELECT, 0},
 	{0xc000010e, 1, 1, PV_LOG_LBR_SELECT, 0},
 	{0xc0000300, 1, 1, PV_LOG_STATUS, 0},

@@ -53,7 +53,6 @@ void pv_log_stop(struct pv_test *t);
 bool pv_log_next(struct pv_test *t, struct pv_access *a);
 
 enum pv_log_role pv_log_role(const struct pv_access *a, unsigned int *index);
-/* A write of what sets a counter going. */
 void pv_replay(struct pv_replay *r, const struct pv_access *a);
 /* Takes all of the log: the state that it ends in. */
 struct pv_replay pv_log_replay(struct pv_test *t);

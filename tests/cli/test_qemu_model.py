@@ -90,6 +90,8 @@ def test_identity_and_masks_are_what_the_manuals_say() -> None:
     ("model: {select: {event: 0xfffffffff}}", r"model.select.event: has bits that are not valid"),
     ("model: {counts: {x: {of: branches, ref: r}}}", r"model.counts.x: `kinds` goes with `of: branches`"),
     ("model: {counts: {x: {select: 0xc0, of: time, ref: r}}}", r"model.counts.x.select: is also that of inst_retired.any_p"),
+    ("model: {counts: {x: {of: time, counters: 1, ref: r}}}", r"model.counts.x.counters: is for an event that has a `select`"),
+    ("model: {counts: {x: {select: 0x1, of: time, extra: Y, ref: r}}}", r"model.counts.x.extra: no such name in model.msrs: 'Y'"),
     ("model: {counts: {x: {select: 0x10000, of: time, ref: r}}}", r"has bits outside of model.select.event"),
     ("model: {lbr: {depth: 33}}", r"model.lbr.depth: '33' is none of 8, 16, 32"),
     ("model: {lbr: {kind: amd-v2}}", r"model.lbr.kind: amd-v2 is AMD's, the others are Intel's"),
