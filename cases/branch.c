@@ -232,9 +232,9 @@ PV_CASE(branch, types, .pmu = "intel-core amd-core", .needs = "root", .proof = "
 		"each branch is told to be predicted or mispredicted, not both, and its type when it is asked for")
 {
 	static const unsigned int types[TURN] = {PERF_BR_IND_CALL, PERF_BR_RET, PERF_BR_COND};
+	uint64_t samples = 0, n = 0, wrong = 0, both = 0, mispredicted = 0, full = depth(t);
 	struct pv_ev *ev = open_branches(t, PERF_SAMPLE_BRANCH_USER | PERF_SAMPLE_BRANCH_ANY |
 						    PERF_SAMPLE_BRANCH_TYPE_SAVE);
-	uint64_t samples = 0, n = 0, wrong = 0, both = 0, mispredicted = 0, full = depth(t);
 	struct pv_sample s;
 
 	pv_enable(t, ev);
