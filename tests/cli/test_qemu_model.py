@@ -95,6 +95,13 @@ def test_identity_and_masks_are_what_the_manuals_say() -> None:
     ("model: {lbr: {kind: amd-v2}}", r"model.lbr.kind: amd-v2 is AMD's, the others are Intel's"),
     ("model: {ibs: {capabilities: 7, counts: [a, inst_retired.any, a], ref: r}}", r"model.ibs.counts\[0\]: no such name in model.counts: 'a'"),
     ("model: {ibs: {capabilities: 7, counts: [inst_retired.any], ref: r}}", r"model.ibs.counts: must not be empty|model.ibs.counts: .*short"),
+    ("model: {counts: {x: {of: accesses, ref: r}}}", r"model.counts.x: `kinds` goes with `of: branches` and `of: accesses`"),
+    ("model: {counts: {x: {of: accesses, kinds: [taken], ref: r}}}", r"model.counts.x.kinds: taken is none of load-l1"),
+    ("model: {ds: {bts: 3}}", r"model.ds.bts: must be true or false, is"),
+    ("precise: {max: 4}", r"precise.max: 4 is out of range 1..3"),
+    ("precise: {latency: [4, 14, 44]}", r"precise.latency: must have 4 items"),
+    ("aux: {caps: [pauses], turn: 24, ref: r}", r"aux.caps\[0\]: 'pauses' is none of one-piece"),
+    ("aux: {caps: [], ref: r}", r"aux: lacks 'turn'"),
     ("model: {perfmon: 9}", r"model.perfmon: 9 is out of range 1..5"),
     ("vendor: Intel", r"vendor: Intel is none of GenuineIntel, AuthenticAMD|vendor: 'Intel' is none of"),
 ])
