@@ -8,6 +8,8 @@
 
 /* n turns of two instructions (decrement, branch back); n = 0: none. */
 void pv_asm_loop(unsigned long n);
+/* The two: samples amid the loop are at one of them. */
+extern const char pv_asm_loop_first[], pv_asm_loop_last[];
 /* n system calls `nr` with one argument. */
 void pv_asm_syscall(unsigned long n, long nr, long arg);
 /* n calls of target. */

@@ -12,6 +12,12 @@
 	.size \name, . - \name
 .endm
 
+/* An instruction that cases know by its address. */
+.macro PLACE name
+	.globl \name
+\name:
+.endm
+
 /* Breakpoints and probes are set on these; `ret` is the ISA's way back. */
 .macro PROBE_TARGETS ret:vararg
 FUNC pv_probe_target

@@ -37,18 +37,28 @@ static struct perf_event_attr attr_of(struct pv_test *t, uint64_t filter)
 	return attr;
 }
 
+static struct pv_ev *open_attr(struct pv_test *t, const struct perf_event_attr *attr)
+{
+	struct pv_ev *ev = pv_open(t, attr, 0, -1, NULL, 0);
+
+	pv_ring_map(t, ev, 16);
+	return ev;
+}
+
+/* No throttling: reading the records takes an emulated CPU long. In this order: the rate cannot be
+ * set while nobody watches how long interrupts take. */
+static void unthrottled(struct pv_test *t)
+{
+	pv_knob(t, RATE, "100000");
+	pv_knob(t, TIME, "0");
+}
+
 static struct pv_ev *open_branches(struct pv_test *t, uint64_t filter)
 {
 	struct perf_event_attr attr = attr_of(t, filter);
-	struct pv_ev *ev;
 
-	/* No throttling: reading the records takes an emulated CPU long. In this order: the rate
-	 * cannot be set while nobody watches how long interrupts take. */
-	pv_knob(t, RATE, "100000");
-	pv_knob(t, TIME, "0");
-	ev = pv_open(t, &attr, 0, -1, NULL, 0);
-	pv_ring_map(t, ev, 16);
-	return ev;
+	unthrottled(t);
+	return open_attr(t, &attr);
 }
 
 static bool within(uint64_t address, const void *function)
@@ -137,22 +147,26 @@ PV_CASE(branch, filters, .pmu = "intel-core amd-core", .needs = "root", .proof =
 	uint64_t samples = 0, seen[KINDS] = {0};
 	uint64_t full = depth(t), least;
 	unsigned int row = 0, kinds;
+	struct perf_event_attr attr;
 	struct pv_ev *ev;
 	struct pv_sample s;
 
 	while (strcmp(filters[row].word, pv_word(t)))
 		row++;
-	ev = open_branches(t, PERF_SAMPLE_BRANCH_USER | filters[row].filter);
-	/* A task switch empties the stack, and the way into the loop is gone with it: once more. */
-	for (int i = 0; i < TRIES; i++) {
+	attr = attr_of(t, PERF_SAMPLE_BRANCH_USER | filters[row].filter);
+	unthrottled(t);
+	/* A task switch empties the stack, and the way into the loop is gone with it: once more,
+	 * anew. */
+	for (int i = 0;; i++) {
 		uint64_t before = pv_sys_switches();
 
-		pv_ring_samples(t, ev);
+		ev = open_attr(t, &attr);
 		pv_enable(t, ev);
 		pv_asm_call(N, pv_probe_target);
 		pv_disable(t, ev);
-		if (pv_sys_switches() == before)
+		if (pv_sys_switches() == before || i == TRIES)
 			break;
+		pv_close(t, ev);
 	}
 	while (pv_sample_next(t, ev, &rec, &s)) {
 		/* The first one may still show the way here. */

@@ -24,8 +24,10 @@ static void need_records(struct pv_test *t)
 
 static struct perf_event_attr branches_attr(struct pv_test *t, uint64_t filter)
 {
-	struct perf_event_attr attr =
-		pv_attr(t, pv_find_event(t, "intel-core", "br_inst_retired.all_branches"));
+	const char *family = pv_pmu(t)->family;
+	bool amd = !strcmp(family, "amd-core");
+	struct perf_event_attr attr = pv_attr(
+		t, pv_find_event(t, family, amd ? "ex_ret_brn" : "br_inst_retired.all_branches"));
 
 	/* No throttling. In this order: the rate cannot be set while nobody watches how long
 	 * interrupts take. */
@@ -44,7 +46,8 @@ static bool within(uint64_t address, const void *function)
 }
 
 /* Kinds of branches, and their bits in the two registers that choose them: in LBR_SELECT a set bit
- * leaves out, in ARCH_LBR_CTL it takes in. SDM volume 3, tables 17-14 and 18-1. */
+ * leaves out, in ARCH_LBR_CTL it takes in. SDM volume 3, tables 17-14 and 18-1; AMD's LBR_SELECT
+ * has the bits of Intel's. */
 enum kind { KERNEL, USER, JCC, REL_CALL, IND_CALL, RET, IND_JMP, REL_JMP, FAR, NR_KINDS };
 static const unsigned int arch_bit[NR_KINDS] = {1, 2, 16, 19, 20, 21, 18, 17, 22};
 #define ALL               ((1u << NR_KINDS) - 1)
@@ -52,6 +55,7 @@ static const unsigned int arch_bit[NR_KINDS] = {1, 2, 16, 19, 20, 21, 18, 17, 22
 #define ARCH_ENABLE       (1u << 0)
 #define ARCH_CALL_STACK   (1u << 3)
 #define MSR_ARCH_CTL      0x14ce
+#define MSR_AMD_SELECT    0xc000010e
 
 static const struct {
 	const char *word;
@@ -82,10 +86,7 @@ static uint64_t select_due(uint32_t msr, unsigned int kinds, bool call_stack)
 	return value;
 }
 
-PV_CASE(branch, select, .pmu = "intel-core",
-	.each = "word[any,any-call,any-return,ind-call,cond,ind-jump,call,call-stack]",
-	.needs = "root", .proof = "kernel",
-	.about = "the driver writes the filter that was asked for into the register, and no other")
+static void expect_select(struct pv_test *t)
 {
 	uint64_t as_due = 0, others = 0;
 	struct perf_event_attr attr;
@@ -109,11 +110,28 @@ PV_CASE(branch, select, .pmu = "intel-core",
 		if (a.value ==
 		    select_due(a.msr, filters[row].kinds, strchr(pv_word(t), 's') != NULL))
 			as_due++;
-		else if (a.msr != MSR_ARCH_CTL || a.value & ARCH_ENABLE)
+		else if (a.msr == MSR_ARCH_CTL     ? a.value & ARCH_ENABLE
+			 : a.msr == MSR_AMD_SELECT ? a.value /* 0: records are emptied */
+						   : true)
 			others++;
 	}
 	pv_expect_in(t, "writes of the filter that is due", as_due, 1, UINT64_MAX);
 	pv_expect_eq(t, "writes of another one", others, 0);
+}
+
+PV_CASE(branch, select, .pmu = "intel-core amd-core",
+	.each = "word[any,any-call,any-return,ind-call,cond,ind-jump,call]", .needs = "root",
+	.proof = "kernel",
+	.about = "the driver writes the filter that was asked for into the register, and no other")
+{
+	expect_select(t);
+}
+
+PV_CASE(branch, select_stack, .pmu = "intel-core", .each = "word[call-stack]", .needs = "root",
+	.proof = "kernel",
+	.about = "the driver writes the call-stack filter into the register, and no other")
+{
+	expect_select(t);
 }
 
 PV_CASE(branch, call_stack, .pmu = "intel-core", .needs = "root", .proof = "kernel",
@@ -180,7 +198,7 @@ static struct pv_ev *open_leader(struct pv_test *t, const char *word)
 	return ev;
 }
 
-PV_CASE(branch, leader, .pmu = "intel-core",
+PV_CASE(branch, leader, .pmu = "intel-core amd-core",
 	.each = "word[cpu-clock,task-clock,counting-clock,page-faults,dummy]", .needs = "root",
 	.proof = "kernel", .fixes = "75aea4b0656e (6.8..6.14, 6.12.0..6.12.27)",
 	.about =

@@ -157,7 +157,9 @@ PV_CASE(cgroup, nested, .pmu = "tracepoint", .needs = "root tracefs", .proof = "
 			 *c = pv_cgroup(t, g, "c");
 	struct perf_event_attr attr = pv_calls_attr(t);
 	struct pv_actor *in[3] = {member(t, g), member(t, b), member(t, c)};
+	struct pv_actor *out = member(t, NULL);
 	struct pv_cgroup *group[3] = {g, b, c};
+	struct pv_count upper, first;
 	uint64_t below;
 	struct pv_ev *ev[3];
 
@@ -177,6 +179,18 @@ PV_CASE(cgroup, nested, .pmu = "tracepoint", .needs = "root tracefs", .proof = "
 	below = pv_read(t, ev[1]).enabled + pv_read(t, ev[2]).enabled;
 	pv_expect_in(t, "time of the groups below", below, 1, UINT64_MAX);
 	pv_expect_in(t, "time of the upper group", pv_read(t, ev[0]).enabled, below, UINT64_MAX);
+	/* 8 ms of nobody's, and then one of them comes back. */
+	upper = pv_read(t, ev[0]);
+	first = pv_read(t, ev[1]);
+	pv_act(t, out, PV_ACT_SPIN, 8000);
+	pv_act_settle(out);
+	pv_expect_in(t, "time of the upper group while others run",
+		     pv_read(t, ev[0]).enabled - upper.enabled, 0, 4000000);
+	pv_act(t, in[1], PV_ACT_NONE, 0);
+	pv_act_settle(in[1]);
+	below = pv_read(t, ev[1]).enabled - first.enabled;
+	pv_expect_in(t, "time of the upper group since", pv_read(t, ev[0]).enabled - upper.enabled,
+		     below, below + 4000000);
 	/* What is closed no longer keeps the others' switching alive. */
 	pv_close(t, ev[0]);
 	pv_act(t, in[1], PV_ACT_CALLS, 10);

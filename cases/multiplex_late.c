@@ -66,7 +66,9 @@ PV_CASE(multiplex, waiting, .pmu = "pmuv3", .needs = "root", .proof = "kernel",
 	work_ms(5);
 	spun = pv_sys_cputime() - spun;
 	after = pv_read(t, last);
-	pv_expect_eq(t, "time running", after.running, before.running);
+	/* Without icount the timer may fire all the same. */
+	if (pv_deterministic(t))
+		pv_expect_eq(t, "time running", after.running, before.running);
 	pv_expect_in(t, "time waited", after.enabled - before.enabled, spun - spun / 10,
 		     UINT64_MAX);
 	/* The CPU's timer keeps its period until it finds nobody who waits. */

@@ -10,7 +10,8 @@ MAX_MSRS = 32
 WORD = (1 << 64) - 1
 ALL = (1 << 32) - 1
 BASES = {"instructions": "PV_BASE_INSNS", "time": "PV_BASE_TIME", "branches": "PV_BASE_BRANCHES",
-         "accesses": "PV_BASE_BRANCHES"}
+         "accesses": "PV_BASE_BRANCHES", "clock": "PV_BASE_CLOCK"}
+MAX_RUNNING, MAX_BOX_TYPES = 16, 4
 # enum pv_branch and pv_access_kind of vm-images/qemu-pmu/pv_env.h; None: no event can name it
 BRANCHES = ("taken", "not-taken", "call", "call-ind", "ret", "jmp-ind", "jmp", "far")
 ACCESSES = ("load-l1", "load-l2", "load-l3", "load-memory", "store", "load-long")
@@ -45,6 +46,28 @@ class Shape:
                 | cpu["stepping"])
 
 
+def _check_uncore(model: dict[str, Any], wrong: Wrong) -> None:
+    """Registers that run by themselves, and boxes outside of the cores."""
+    counts = model["counts"]
+    for key, most in (("running", MAX_RUNNING), ("boxes", MAX_BOX_TYPES)):
+        if len(model.get(key, {})) > most:
+            wrong(["model", key], f"at most {most}")
+    for name, source in counts.items():
+        if source["of"] == "clock" and "select" in source:
+            wrong(["model", "counts", name, "of"], "no core counter counts the clock")
+    for name, register in model.get("running", {}).items():
+        if counts.get(register["counts"], {"of": "branches"})["of"] in ("branches", "accesses"):
+            wrong(["model", "running", name, "counts"],
+                  f"no such name in model.counts, or one of branches: '{register['counts']}'")
+    for name, box in model.get("boxes", {}).items():
+        if (box["number"] > 1) != ("stride" in box):
+            wrong(["model", "boxes", name], "`stride` goes with more than one box")
+        for event, source in box["counts"].items():
+            if source["of"] in ("branches", "accesses") or "select" not in source:
+                wrong(["model", "boxes", name, "counts", event],
+                      "needs `select`, and counts no branches")
+
+
 def check(data: dict[str, Any], wrong: Wrong) -> None:
     """What a schema cannot say; `data` is the flattened descriptor."""
     model = data["model"]
@@ -60,6 +83,7 @@ def check(data: dict[str, Any], wrong: Wrong) -> None:
         for i, name in enumerate(names):
             if name not in model["counts"]:
                 wrong([*path, i], f"no such name in model.counts: '{name}'")
+    _check_uncore(model, wrong)
     if "ibs" in model and data.get("vendor") != "AuthenticAMD":
         wrong(["model", "ibs"], "is AMD's")
     if model["select"]["event"] & ~model["select"]["valid"]:
@@ -94,17 +118,40 @@ def _source(source: dict[str, Any]) -> str:
             f"{source.get('den', 1)}}}")
 
 
+def _events(model: dict[str, Any], counts: dict[str, Any], ident: str) -> str:
+    msrs = list(model.get("msrs", {}))
+    return f"static const struct pv_event {ident}[] = {{\n" + "".join(
+        f"\t{{0x{source['select']:x}, {_source(source)}, 0x{source.get('counters', ALL):x}, "
+        f"{msrs.index(source['extra']) + 1 if 'extra' in source else 0}}}, /* {name} */\n"
+        for name, source in counts.items() if "select" in source) + "};\n\n"
+
+
+def _uncore_tables(model: dict[str, Any], ident: str) -> str:
+    out = ""
+    if model.get("running"):
+        out += f"static const struct pv_running running_{ident}[] = {{\n" + "".join(
+            f"\t{{0x{r['address']:x}, {r.get('width', 64)}, {str(r.get('writable', False)).lower()}, "
+            f"{_source(model['counts'][r['counts']])}}}, /* {name} */\n"
+            for name, r in model["running"].items()) + "};\n\n"
+    boxes = model.get("boxes", {})
+    for name, box in boxes.items():
+        out += _events(model, box["counts"], f"{name}_{ident}")
+    if boxes:
+        out += f"static const struct pv_box boxes_{ident}[] = {{\n" + "".join(
+            f"\t{{0x{box['control']:x}, 0x{box['counter']:x}, {box.get('stride', 0)}, {box['number']}, {box['counters']}, "
+            f"{box['width']}, 0x{box['valid']:x}ull, {name}_{ident}, {len(box['counts'])}}},\n"
+            for name, box in boxes.items()) + "};\n\n"
+    return out
+
+
 def _tables(shape: Shape, ident: str) -> str:
     model, out = shape.model, ""
     for what, names in (("fixed", model.get("fixed")), ("ibs", model.get("ibs", {}).get("counts"))):
         if names:
             out += f"static const struct pv_source {what}_{ident}[] = {{\n" + "".join(
                 f"\t{_source(model['counts'][name])}, /* {name} */\n" for name in names) + "};\n\n"
-    msrs = list(model.get("msrs", {}))
-    out += f"static const struct pv_event events_{ident}[] = {{\n" + "".join(
-        f"\t{{0x{source['select']:x}, {_source(source)}, 0x{source.get('counters', ALL):x}, "
-        f"{msrs.index(source['extra']) + 1 if 'extra' in source else 0}}}, /* {name} */\n"
-        for name, source in model["counts"].items() if "select" in source) + "};\n\n"
+    out += _events(model, model["counts"], f"events_{ident}")
+    out += _uncore_tables(model, ident)
     if model.get("msrs"):
         out += f"static const struct pv_msr msrs_{ident}[] = {{\n" + "".join(
             f"\t{{0x{m['address']:x}, 0x{m.get('reset', 0):x}ull, "
@@ -139,6 +186,9 @@ def _row(shape: Shape, ident: str) -> str:
         items.append(f".fixed_sources = fixed_{ident}")
     if "ibs" in model:
         items += [f".ibs = 0x{model['ibs']['capabilities']:x}", f".ibs_sources = ibs_{ident}"]
+    for key in ("running", "boxes"):
+        if model.get(key):
+            items += [f".{key} = {key}_{ident}", f".nr_{key} = {len(model[key])}"]
     if model.get("msrs"):
         items += [f".msrs = msrs_{ident}", f".nr_msrs = {len(model['msrs'])}"]
     return "\t{" + ",\n\t ".join(items) + "},\n"

@@ -19,17 +19,26 @@ void pv_json_free(struct pv_json *j)
 	*j = (struct pv_json){0};
 }
 
-static void put(struct pv_json *j, const char *bytes, size_t n)
+/* Where the next n bytes go; a NUL stands behind them. */
+static char *room(struct pv_json *j, size_t n)
 {
+	char *to;
+
 	if (j->len + n + 1 > j->size) {
 		j->size = (j->len + n + 1) * 2;
 		j->buf = realloc(j->buf, j->size);
 		if (!j->buf)
 			abort();
 	}
-	memcpy(j->buf + j->len, bytes, n);
+	to = j->buf + j->len;
 	j->len += n;
-	j->buf[j->len] = 0;
+	to[n] = 0;
+	return to;
+}
+
+static void put(struct pv_json *j, const char *bytes, size_t n)
+{
+	memcpy(room(j, n), bytes, n);
 }
 
 static void puts_(struct pv_json *j, const char *text)
@@ -68,10 +77,8 @@ static size_t plain(const unsigned char *p, size_t n)
 	return i;
 }
 
-static void quoted(struct pv_json *j, const char *text)
+static void escaped(struct pv_json *j, const unsigned char *p, const unsigned char *end)
 {
-	const unsigned char *p = (const unsigned char *)text, *end = p + strlen(text);
-
 	put(j, "\"", 1);
 	for (;;) {
 		size_t n = plain(p, end - p);
@@ -94,6 +101,22 @@ static void quoted(struct pv_json *j, const char *text)
 		p += n ? n : 1;
 	}
 	put(j, "\"", 1);
+}
+
+/* Most have nothing to escape. */
+static void quoted(struct pv_json *j, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t n = strlen(text);
+	char *to;
+
+	if (plain(p, n) < n) {
+		escaped(j, p, p + n);
+		return;
+	}
+	to = room(j, n + 2);
+	to[0] = to[n + 1] = '"';
+	memcpy(to + 1, text, n);
 }
 
 static void line(struct pv_json *j)

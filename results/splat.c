@@ -44,10 +44,11 @@ static struct pv_open *adopt(struct pv_splat_parser *p, const struct pv_line *l)
  */
 static void on_other_cpu(struct pv_splat_parser *p, const struct pv_line *l)
 {
-	const char *pid = memmem(l->text, l->len, "PID: ", 5), *end = l->text + l->len;
+	const char *pid, *end = l->text + l->len;
 	long cpu, task;
 
-	if (l->tag || !pid || memcmp(l->text, "CPU: ", 5))
+	if (l->tag || l->len < 10 || memcmp(l->text, "CPU: ", 5) ||
+	    !(pid = memmem(l->text, l->len, "PID: ", 5)))
 		return;
 	cpu = pv_number(l->text + 5, l->len - 5);
 	task = pv_number(pid + 5, end - pid - 5);

@@ -9,6 +9,16 @@
 #define GENERIC  (PV_SKIP_COPY | PV_SKIP_LOCK | PV_SKIP_HELPER)
 #define NOWHERE  "corrupted" /* for a function, when the log does not say it */
 
+static size_t append(char *dst, size_t size, size_t at, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n >= size - at)
+		n = size - at - 1;
+	memcpy(dst + at, text, n);
+	return at + n;
+}
+
 static void expand(char *dst, size_t size, const struct pv_open *o, const char *kind,
 		   const char *func)
 {
@@ -16,25 +26,24 @@ static void expand(char *dst, size_t size, const struct pv_open *o, const char *
 
 	for (const char *k = kind; *k && out + 1 < size; k++) {
 		if (k[0] == '%' && k[1] == 'F') {
-			pv_put(dst + out, size - out, "%s%s%s%s", func[0] ? " in " : "", func,
-			       o->func2[0] ? " / " : "", o->func2);
+			out = append(dst, size, out, func[0] ? " in " : "");
+			out = append(dst, size, out, func);
+			out = append(dst, size, out, o->func2[0] ? " / " : "");
+			out = append(dst, size, out, o->func2);
 		} else if (k[0] == '%' && k[1] == 'A') {
-			pv_put(dst + out, size - out, "%s%s", o->access[0] ? " " : "", o->access);
+			out = append(dst, size, out, o->access[0] ? " " : "");
+			out = append(dst, size, out, o->access);
 		} else {
 			dst[out++] = *k;
 			continue;
 		}
-		out += strlen(dst + out);
 		k++;
 	}
 	dst[out] = 0;
 }
 
-static void add_alt(struct pv_open *o, const char *format, const char *what)
+static void add_text(struct pv_open *o, const char *text)
 {
-	char text[PV_TITLE_MAX + 1];
-
-	pv_put(text, sizeof(text), format, what);
 	if (o->nr_alt == PV_ALT_TITLES || !strcmp(text, o->title))
 		return;
 	for (size_t i = 0; i < o->nr_alt; i++) {
@@ -42,6 +51,14 @@ static void add_alt(struct pv_open *o, const char *format, const char *what)
 			return;
 	}
 	strcpy(o->alt[o->nr_alt++], text);
+}
+
+static void add_alt(struct pv_open *o, const char *format, const char *what)
+{
+	char text[PV_TITLE_MAX + 1];
+
+	pv_put(text, sizeof(text), format, what);
+	add_text(o, text);
 }
 
 static const char *kind_of(const struct pv_open *o)
@@ -54,7 +71,7 @@ static void add_in(struct pv_open *o, const char *kind, const char *func)
 	char title[PV_TITLE_MAX + 1];
 
 	expand(title, sizeof(title), o, kind, func);
-	add_alt(o, "%s", title);
+	add_text(o, title);
 }
 
 /*
@@ -172,7 +189,7 @@ static void place(struct pv_open *o)
 		if (strcmp(o->at_class, of[i][0]))
 			continue;
 		pv_put(text, sizeof(text), "%s at %s", of[i][1], o->at);
-		add_alt(o, "%s", text);
+		add_text(o, text);
 	}
 }
 

@@ -93,7 +93,9 @@ void pv_register_keep(struct pv_open *o, const char *name, size_t n, const char 
 	    o->nr_regs == PV_REGISTERS || !n || !v)
 		return;
 	for (size_t i = 0; i < o->nr_regs; i++) {
-		if (!strncmp(o->reg[i].name, name, n) && !o->reg[i].name[n])
+		const char *had = o->reg[i].name;
+
+		if (had[0] == name[0] && !strncmp(had, name, n) && !had[n])
 			return; /* the first set is of the place, later ones are of user space */
 	}
 	kept = pv_open_keep(o, name, n);

@@ -11,7 +11,8 @@ import yaml
 DIRECTORY = Path(__file__).resolve().parent / "platforms"
 ARCHES = ("x86_64", "arm64")
 FAMILIES = ("perf", "sw", "breakpoint", "tracepoint", "kprobe", "uprobe", "msr", "pmuv3", "hw",
-            "intel-core", "intel-bts", "amd-core", "ibs-op", "ibs-fetch")
+            "intel-core", "intel-bts", "amd-core", "ibs-op", "ibs-fetch",
+            "uncore", "power")
 
 
 class PlatformError(Exception):

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#include <errno.h>
 #include <stdio.h>
 
 #include "arch/frames.h"
@@ -64,4 +65,9 @@ uint64_t pv_isa_planted(unsigned int bit, int syscall, uint64_t planted, uint64_
 int pv_isa_kernel_has_our_regs(void)
 {
 	return 1;
+}
+
+int pv_isa_smi(void)
+{
+	return -ENOSYS;
 }

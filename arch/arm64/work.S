@@ -6,7 +6,9 @@
 
 FUNC pv_asm_loop
 	cbz	x0, 2f
+PLACE pv_asm_loop_first
 1:	subs	x0, x0, #1
+PLACE pv_asm_loop_last
 	b.ne	1b
 2:	ret
 END pv_asm_loop

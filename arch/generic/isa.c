@@ -70,3 +70,8 @@ int pv_debugger_sees_nothing(pid_t pid, int n)
 	(void)pid, (void)n;
 	return 0;
 }
+
+int pv_isa_smi(void)
+{
+	return -ENOSYS;
+}

@@ -9,7 +9,9 @@
 FUNC pv_asm_loop
 	cmp	r0, #0
 	beq	2f
+PLACE pv_asm_loop_first
 1:	subs	r0, r0, #1
+PLACE pv_asm_loop_last
 	bne	1b
 2:	bx	lr
 END pv_asm_loop

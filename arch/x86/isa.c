@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <errno.h>
 #include <string.h>
+#include <sys/io.h>
 #include <sys/utsname.h>
 
 #include "arch/frames.h"
@@ -86,4 +87,14 @@ uint64_t pv_isa_planted(unsigned int bit, int syscall, uint64_t planted, uint64_
 int pv_isa_kernel_has_our_regs(void)
 {
 	return 1;
+}
+
+int pv_isa_smi(void)
+{
+	enum { APM_CNT = 0xb2 };
+
+	if (ioperm(APM_CNT, 1, 1))
+		return -errno;
+	outb(0, APM_CNT);
+	return 0;
 }

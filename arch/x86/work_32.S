@@ -8,7 +8,9 @@ FUNC pv_asm_loop
 	mov	4(%esp), %ecx
 	test	%ecx, %ecx
 	jz	2f
+PLACE pv_asm_loop_first
 1:	dec	%ecx
+PLACE pv_asm_loop_last
 	jnz	1b
 2:	ret
 END pv_asm_loop

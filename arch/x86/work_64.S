@@ -7,7 +7,9 @@
 FUNC pv_asm_loop
 	test	%rdi, %rdi
 	jz	2f
+PLACE pv_asm_loop_first
 1:	dec	%rdi
+PLACE pv_asm_loop_last
 	jnz	1b
 2:	ret
 END pv_asm_loop

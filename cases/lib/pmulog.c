@@ -34,6 +34,7 @@ static const struct {
 	{0x390, 1, 1, PV_LOG_ACK, 0},
 	{0x4c1, 8, 1, PV_LOG_COUNTER, 0},
 	{0x14ce, 1, 1, PV_LOG_LBR_SELECT, 0},
+	{0xc000010e, 1, 1, PV_LOG_LBR_SELECT, 0},
 	{0xc0000300, 1, 1, PV_LOG_STATUS, 0},
 	{0xc0000301, 1, 1, PV_LOG_GLOBAL, 0},
 	{0xc0000302, 1, 1, PV_LOG_ACK, 0},

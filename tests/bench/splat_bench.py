@@ -101,12 +101,14 @@ def main() -> int:
             write(tenth, (mib << 20) // 10)
             megabytes = log.stat().st_size / 1e6
             ours, short = measure([*crash, str(log)]), measure([*crash, str(tenth)], 1)
+            json = measure([*crash, "--json", str(log)])
             # With /dev/null as its output it would stop at the first line.
             grep = measure(["grep", "-acE", words(), str(log)], 1, subprocess.PIPE)
-            print(f"splat {kind:6} {megabytes:6.0f} MB   pmuvet crash {megabytes / ours.seconds:7.0f} MB/s   "
+            print(f"splat {kind:6} {megabytes:6.0f} MB   pmuvet crash {megabytes / ours.seconds:7.0f} MB/s, "
+                  f"--json {megabytes / json.seconds:7.0f} MB/s   "
                   f"peak {ours.mebibytes:5.1f} MiB (a tenth: {short.mebibytes:5.1f})   "
                   f"grep -E {megabytes / grep.seconds:7.0f} MB/s   ratio {grep.seconds / ours.seconds:.1f} x")
-            if ours.status != (kind == "dense") or ours.mebibytes > short.mebibytes + 4:
+            if ours.status != (kind == "dense") or json.status != ours.status or ours.mebibytes > short.mebibytes + 4:
                 print(f"wrong: exit {ours.status}")
                 wrong = 1
             log.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,14 @@ def test_each_verdict_has_its_answer(case: str, status: int, words: str, tree: P
     got, said = bisect(tree, case, "--agent", str(agent))
     assert got == status, said
     assert f"bisect: {words}" in said
+
+
+@pytest.mark.parametrize("machine, words", [(62, "\nx86_64 "), (183, "\narm64 "), (21, "no kernel image there")])
+def test_a_tree_with_vmlinux_alone_has_its_platform(machine: int, words: str, tmp_path: Path) -> None:
+    """The file is empty behind its header: the platform is taken, the kernel is not."""
+    (tmp_path / "vmlinux").write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHI", 2, machine, 1) + bytes(40))
+    status, said = bisect(tmp_path, "bench/engine/empty")
+    assert status == 128 and words in said
 
 
 def test_a_kernel_that_does_not_boot_tells_nothing(tree: Path) -> None:

@@ -57,6 +57,20 @@ BROKEN = {
     "pebs-reload": "intel-core/pebs/exact:branches",
     "pebs-lost": "intel-core/pebs/exact:instructions",
 }
+BROKEN_MORE = {
+    "lbr-order": ("amd-zen4", "amd-core/branch/order"),
+    "lbr-select": ("amd-zen4", "amd-core/branch/filters:cond"),
+    "lbr-freeze": ("amd-zen4", "amd-core/branch/frozen"),
+    "ibs-period": ("amd-zen4", "ibs-*/ibs/maxcnt"),
+    "ibs-rip": ("amd-zen4", "ibs-op/ibs/branches"),
+    "ibs-target": ("amd-zen4", "ibs-op/ibs/branches"),
+    "ibs-address": ("amd-zen4", "ibs-op/ibs/stores"),
+    "ibs-latency": ("amd-zen4", "ibs-op/ibs/loads:memory"),
+    "ibs-l3": ("amd-zen4", "ibs-*/ibs/l3*"),
+    "running": ("intel-icelake", "msr/msr/mperf"),
+    "box-share": ("intel-icelake", "uncore/uncore/shares"),
+    "box-clock": ("intel-icelake", "uncore/uncore/clock"),
+}
 WRAPPER = """#!/bin/sh
 for a; do case $a in *pv-pmu=*) a="$a,pv-pmu-break=%s";; esac; set -- "$@" "$a"; shift; done
 exec %s "$@"
@@ -91,13 +105,17 @@ def test_two_runs_give_identical_evidence(platform: str, tmp_path: Path) -> None
     assert len(runs[0].evidence) > 50 and runs[0].evidence == runs[1].evidence
 
 
-@pytest.mark.parametrize("promise", BROKEN)
+BREAKS = {promise: ("intel-skylake", case) for promise, case in BROKEN.items()} | BROKEN_MORE
+
+
+@pytest.mark.parametrize("promise", BREAKS)
 def test_a_broken_promise_turns_its_case_red(promise: str, tmp_path: Path) -> None:
     program = os.environ.get("QEMU") or str(qemubuild.Qemu().image())
     wrapper = tmp_path / "qemu"
     wrapper.write_text(WRAPPER % (promise, shlex.quote(program)))
     wrapper.chmod(0o755)
-    run = guest(tmp_path / "guest", "intel-skylake", BROKEN[promise], qemu=wrapper)
+    platform, case = BREAKS[promise]
+    run = guest(tmp_path / "guest", platform, case, qemu=wrapper)
     assert run.verdicts and set(run.verdicts.values()) == {"fail"}
 
 

@@ -31,6 +31,8 @@ static struct pv_record *record(struct pv_pmu *pmu, uint32_t msr)
 	struct pv_lbr *lbr = &pmu->lbr;
 	uint32_t n = (msr - MSR_FROM) / 2;
 
+	if (pmu->broken == PV_BREAK_LBR_ORDER && n < lbr->depth)
+		n = lbr->depth - 1 - n;
 	return n < lbr->depth ? &lbr->records[(lbr->top + lbr->depth - n) % lbr->depth] : NULL;
 }
 

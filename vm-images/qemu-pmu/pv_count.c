@@ -59,7 +59,7 @@ static uint64_t base_of(const struct pv_totals *totals, const struct pv_source *
 	}
 }
 
-static uint64_t scaled(const struct pv_source *source, uint64_t base)
+uint64_t pv_scaled(const struct pv_source *source, uint64_t base)
 {
 	return (uint64_t)((unsigned __int128)base * source->num / source->den);
 }
@@ -67,7 +67,7 @@ static uint64_t scaled(const struct pv_source *source, uint64_t base)
 /* How much of the base is missing until the event has happened `more` times more. */
 static uint64_t missing(const struct pv_source *source, uint64_t base, uint64_t more)
 {
-	unsigned __int128 target = (unsigned __int128)scaled(source, base) + more;
+	unsigned __int128 target = (unsigned __int128)pv_scaled(source, base) + more;
 
 	return (uint64_t)((target * source->den + source->num - 1) / source->num) - base;
 }
@@ -115,7 +115,8 @@ static void deliver(struct pv_pmu *pmu)
 			pmu->global_ctrl = 0;
 	}
 	/* SDM 17.4.7: before version 4 the enable bit goes. */
-	if (pmu->debugctl & PV_DEBUGCTL_FREEZE_LBR && pmu->shape->lbr_depth) {
+	if (pmu->debugctl & PV_DEBUGCTL_FREEZE_LBR && pmu->shape->lbr_depth &&
+	    pmu->broken != PV_BREAK_LBR_FREEZE) {
 		if (pmu->shape->amd || pmu->shape->perfmon >= 4)
 			pmu->global_status |= PV_STATUS_LBR_FROZEN;
 		else
@@ -141,8 +142,8 @@ void pv_sync(struct pv_pmu *pmu)
 
 		if (!counts_in(c, pmu->mode))
 			continue;
-		c->value += scaled(c->source, base_of(&now, c->source)) -
-			    scaled(c->source, base_of(&pmu->last, c->source));
+		c->value += pv_scaled(c->source, base_of(&now, c->source)) -
+			    pv_scaled(c->source, base_of(&pmu->last, c->source));
 		if (c->value <= mask)
 			continue;
 		c->value &= mask;
@@ -257,7 +258,7 @@ void pv_reconfigure(struct pv_pmu *pmu)
 {
 	CPUState *cs = env_cpu(pmu->env);
 	bool branches = pv_lbr_on(pmu) || pv_bts_on(pmu) || pmu->ibs.tagged;
-	bool precise = pmu->ds.pebs_enable;
+	bool precise = pmu->ds.pebs_enable || pmu->ibs.tagged;
 	uint64_t before = pmu->active;
 
 	if (pmu->shape->amd)

@@ -65,6 +65,14 @@ enum {
 /* Cycles from completion, and from tagging, to retirement. */
 #define DATA_LATENCIES (2 | 12 << 16)
 
+#define DATA3_LOAD     (1ull << 0)
+#define DATA3_STORE    (1ull << 1)
+#define DATA3_MISS     (1ull << 7)
+#define DATA3_LINEAR   (1ull << 17)
+#define DATA3_PHYSICAL (1ull << 18)
+#define DATA3_L2_MISS  (1ull << 20)
+#define DATA3_LATENCY  32
+
 #define CONTROL_VALID (1u << 8)
 #define LVT_OFFSET    0
 
@@ -95,6 +103,8 @@ static void start(struct pv_pmu *pmu, unsigned int e, uint64_t current)
 {
 	uint64_t max = maximum(&pmu->ibs, e);
 
+	if (pmu->broken == PV_BREAK_IBS_PERIOD)
+		max += max / 4;
 	pmu->counters[PV_IBS + e].value =
 		(1ull << pmu->shape->width) - (max > current ? max - current : 1);
 	pmu->ibs.pending &= ~(1u << e);
@@ -160,7 +170,7 @@ static bool fetched(struct pv_pmu *pmu)
 	uint64_t n = ++ibs->samples[FETCH], ctl = ibs->regs[FETCH_CTL], lat, phys;
 
 	ctl &= FETCH_CONTROL | FETCH_L3_ONLY;
-	if (ctl & FETCH_L3_ONLY && n % 64) {
+	if (ctl & FETCH_L3_ONLY && n % 64 && pmu->broken != PV_BREAK_IBS_L3) {
 		start(pmu, FETCH, random_bits(ibs) & 0xf);
 		return false;
 	}
@@ -183,10 +193,43 @@ static void tag(struct pv_pmu *pmu)
 {
 	struct pv_ibs *ibs = &pmu->ibs;
 
+	pmu->ds.access = 0;
 	ibs->tagged = true;
 	ibs->rip = linear_ip(pmu);
 	ibs->branch = 0;
 	pmu->counters[PV_IBS + OP].value = (1ull << pmu->shape->width) - 1;
+}
+
+/* What the tagged op has done to memory; whether it has missed the L3. */
+static bool accessed(struct pv_pmu *pmu)
+{
+	/* Cycles, and Zen 4's and Zen 2's words for where the datum was; 0: not asked for. */
+	static const struct {
+		uint16_t latency;
+		uint8_t source, source_old;
+	} places[] = {{0, 0, 0}, {14, 0, 0}, {50, 1, 2}, {200, 3, 3}};
+	const struct pv_env *pv = &pmu->env->pv;
+	struct pv_ibs *ibs = &pmu->ibs;
+	uint32_t access = pmu->ds.access;
+	bool load = access & PV_AC_LOAD;
+	uint64_t data, linear = load ? pv->load : pv->store, phys;
+	enum pv_place place = load ? pv_place_of(linear) : PV_L1;
+
+	if (!access || pmu->ds.access_ip != ibs->rip)
+		return false;
+	phys = physical(pmu, linear);
+	data = DATA3_LINEAR | (load ? DATA3_LOAD : 0) | (access & PV_AC_STORE ? DATA3_STORE : 0);
+	data |= phys == -1ull ? 0 : DATA3_PHYSICAL;
+	data |= place >= PV_L2 ? DATA3_MISS : 0;
+	data |= place >= PV_L3 ? DATA3_L2_MISS : 0;
+	data |= (uint64_t)(places[place].latency + (pmu->broken == PV_BREAK_IBS_LATENCY ? 10 : 0))
+		<< DATA3_LATENCY;
+	ibs->regs[OP_DATA3] = data;
+	ibs->regs[OP_DATA2] =
+		pmu->shape->ibs & CAP_ZEN4 ? places[place].source : places[place].source_old;
+	ibs->regs[DC_LINEAR] = linear + (pmu->broken == PV_BREAK_IBS_ADDRESS ? 64 : 0);
+	ibs->regs[DC_PHYSICAL] = phys == -1ull ? 0 : phys;
+	return place == PV_MEMORY;
 }
 
 static bool retired(struct pv_pmu *pmu)
@@ -198,7 +241,7 @@ static bool retired(struct pv_pmu *pmu)
 	ibs->samples[OP]++;
 	ibs->regs[OP_DATA2] = ibs->regs[OP_DATA3] = 0;
 	ibs->regs[DC_LINEAR] = ibs->regs[DC_PHYSICAL] = ibs->regs[BR_TARGET] = 0;
-	if (ctl & OP_L3_ONLY) {
+	if (!accessed(pmu) && ctl & OP_L3_ONLY && pmu->broken != PV_BREAK_IBS_L3) {
 		start(pmu, OP, random_bits(ibs) & OP_RANDOM);
 		return false;
 	}
@@ -207,9 +250,9 @@ static bool retired(struct pv_pmu *pmu)
 		data |= ibs->branch & PV_BR_RET ? DATA_RETURN : 0;
 		data |= ibs->branch & PV_BR_NOT_TAKEN ? 0 : DATA_TAKEN;
 		data |= ibs->mispredicted ? DATA_MISPREDICT : 0;
-		ibs->regs[BR_TARGET] = ibs->target;
+		ibs->regs[BR_TARGET] = ibs->target + (pmu->broken == PV_BREAK_IBS_TARGET ? 2 : 0);
 	}
-	ibs->regs[OP_RIP] = ibs->rip;
+	ibs->regs[OP_RIP] = pmu->broken == PV_BREAK_IBS_RIP ? linear_ip(pmu) : ibs->rip;
 	ibs->regs[OP_DATA] = data;
 	/* By ops: the count begins anew at a random value, which software may take over. */
 	ibs->regs[OP_CTL] = deposit64(ctl | OP_VALID, OP_CURRENT, OP_CURRENT_LEN,
@@ -254,7 +297,7 @@ void pv_ibs_branch(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_
 void pv_ibs_interrupted(struct pv_pmu *pmu)
 {
 	/* The tagged op does not retire: the first one of the handler is tagged instead. */
-	if (!pmu->ibs.tagged)
+	if (!pmu->ibs.tagged || pmu->ibs.pending & (1u << OP))
 		return;
 	pmu->ibs.tagged = false;
 	pmu->ibs.pending |= 1u << OP;

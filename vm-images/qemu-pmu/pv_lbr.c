@@ -66,12 +66,14 @@ bool pv_lbr_on(const struct pv_pmu *pmu)
 
 static bool wanted(const struct pv_pmu *pmu, unsigned int kind)
 {
-	bool user = pmu->mode == PV_MODE_USER || pmu->mode == PV_MODE_GUEST_USER;
+	bool all = pmu->broken == PV_BREAK_LBR_SELECT,
+	     user = pmu->mode == PV_MODE_USER || pmu->mode == PV_MODE_GUEST_USER;
 	uint32_t ctl = pmu->lbr.ctl;
 
 	if (pmu->shape->lbr_arch)
-		return ctl & (user ? CTL_USER : CTL_KERNEL) && ctl & kinds[kind].ctl;
-	return !(ctl & (user ? SELECT_NOT_USER : SELECT_NOT_KERNEL)) && !(ctl & kinds[kind].select);
+		return ctl & (user ? CTL_USER : CTL_KERNEL) && (all || ctl & kinds[kind].ctl);
+	return !(ctl & (user ? SELECT_NOT_USER : SELECT_NOT_KERNEL)) &&
+	       (all || !(ctl & kinds[kind].select));
 }
 
 bool pv_mispredicted(const struct pv_pmu *pmu, unsigned int kind)

@@ -56,17 +56,10 @@ static void put(struct words *w, uint64_t value)
 	w->word[w->n++] = value;
 }
 
-enum place { L1, L2, L3, MEMORY };
-
-static enum place place_of(uint64_t address)
-{
-	return address >> 6 & 3;
-}
-
 void pv_access_settle(struct pv_pmu *pmu)
 {
 	struct pv_env *pv = &pmu->env->pv;
-	enum place place = place_of(pv->load);
+	enum pv_place place = pv_place_of(pv->load);
 
 	if (!pv->access)
 		return;
@@ -115,14 +108,14 @@ static struct memory memory_of(const struct pv_pmu *pmu, uint64_t counters)
 		return m;
 	if (!(access & PV_AC_LOAD) || (access & PV_AC_STORE && counts_stores(pmu, counters))) {
 		m.address = pv->store;
-		m.source = place_of(m.address) == L1;
+		m.source = pv_place_of(m.address) == PV_L1;
 		return m;
 	}
 	m.address = pv->load;
 	if (pmu->broken == PV_BREAK_PEBS_ADDRESS)
 		m.address += 64;
-	m.source = sources[place_of(pv->load)];
-	cycles = pmu->shape->latency[place_of(pv->load)];
+	m.source = sources[pv_place_of(pv->load)];
+	cycles = pmu->shape->latency[pv_place_of(pv->load)];
 	m.latency = pmu->shape->split_latency ? (cycles + INSN_LATENCY) | cycles << 32 : cycles;
 	m.retire = cycles;
 	return m;

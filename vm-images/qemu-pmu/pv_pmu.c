@@ -6,8 +6,13 @@
 #include "sysemu/cpu-timers.h"
 #include "tcg/helper-tcg.h"
 
+#define CPUID_POWER        0x6
 #define CPUID_PERFMON      0xa
 #define CPUID_ARCH_LBR     0x1c
+#define POWER_APERFMPERF   (1u << 0) /* ECX */
+#define EBX_IRPERF         (1u << 1) /* CPUID 8000_0008 */
+#define MSR_APERF          0xe8
+#define MSR_IRPERF         0xc00000e9
 #define CPUID_IBS          0x8000001b
 #define CPUID_PERFMON_V2   0x80000022
 #define ANY_THREAD_GONE    (1u << 15)
@@ -39,6 +44,10 @@ static void show(CPUX86State *env, const struct pv_shape *shape)
 	memcpy(&env->cpuid_vendor2, vendor + 4, 4);
 	memcpy(&env->cpuid_vendor3, vendor + 8, 4);
 	env->cpuid_version = shape->signature;
+	if (pv_runs(shape, MSR_APERF))
+		env->cpuid_level = MAX(env->cpuid_level, CPUID_POWER);
+	if (pv_runs(shape, MSR_IRPERF))
+		env->features[FEAT_8000_0008_EBX] |= EBX_IRPERF;
 	if (shape->amd) {
 		env->features[FEAT_8000_0001_ECX] |= CPUID_EXT3_PERFCORE;
 		if (shape->ibs) {
@@ -113,6 +122,7 @@ void pv_pmu_reset(CPUX86State *env)
 	pv_lbr_reset(pmu);
 	pv_ds_reset(pmu);
 	pv_ibs_reset(pmu);
+	pv_uncore_reset(pmu);
 	for (size_t i = 0; i < pmu->shape->nr_msrs; i++)
 		pmu->storage[i] = pmu->shape->msrs[i].reset;
 	env->pv.branch = 0;
@@ -136,6 +146,12 @@ bool pv_pmu_cpuid(CPUX86State *env, uint32_t index, uint32_t count, uint32_t *ea
 		*ebx = 7; /* filters by level and kind, call stack */
 		*ecx = 5; /* mispredicted, kind; not timed */
 		*edx = 0;
+		return true;
+	}
+	if (index == CPUID_POWER && pv_runs(s, MSR_APERF)) {
+		*eax = env->features[FEAT_6_EAX];
+		*ebx = *edx = 0;
+		*ecx = POWER_APERFMPERF;
 		return true;
 	}
 	if (s->ibs && index == CPUID_IBS) {
@@ -190,7 +206,8 @@ const struct pv_source *pv_source_of(const struct pv_shape *shape, uint64_t sele
 
 static void note(struct pv_pmu *pmu, char what, uint32_t msr, uint64_t value, enum pv_access done)
 {
-	if (done != PV_NOT_OURS)
+	/* The kernel reads APERF and MPERF in each tick, whoever counts. */
+	if (done != PV_NOT_OURS && !pv_runs(pmu->shape, msr))
 		pv_log(pmu, what, msr, value, done == PV_REFUSED);
 }
 
@@ -221,8 +238,10 @@ bool pv_pmu_wrmsr(CPUX86State *env, uint32_t msr, uint64_t value, uintptr_t ra)
 		note(pmu, 'w', msr, value, done);
 	} else {
 		pv_sync(pmu);
-		done = pmu->shape->amd ? pv_amd_write(pmu, msr, value)
-				       : pv_intel_write(pmu, msr, value);
+		done = pv_uncore_write(pmu, msr, value);
+		if (done == PV_NOT_OURS)
+			done = pmu->shape->amd ? pv_amd_write(pmu, msr, value)
+					       : pv_intel_write(pmu, msr, value);
 		note(pmu, 'w', msr, value, done);
 		if (done == PV_DONE)
 			pv_reconfigure(pmu);
@@ -245,8 +264,10 @@ bool pv_pmu_rdmsr(CPUX86State *env, uint32_t msr, uint64_t *value, uintptr_t ra)
 		*value = pmu->storage[plain - pmu->shape->msrs];
 	} else {
 		pv_sync(pmu);
-		done = pmu->shape->amd ? pv_amd_read(pmu, msr, value)
-				       : pv_intel_read(pmu, msr, value);
+		done = pv_uncore_read(pmu, msr, value);
+		if (done == PV_NOT_OURS)
+			done = pmu->shape->amd ? pv_amd_read(pmu, msr, value)
+					       : pv_intel_read(pmu, msr, value);
 	}
 	note(pmu, 'r', msr, *value, done);
 	if (done == PV_REFUSED)

@@ -85,6 +85,18 @@ enum pv_break {
 	PV_BREAK_PEBS_RELOAD,  /* the counter's reset value is 16 too small */
 	PV_BREAK_PEBS_LOST,    /* every 16th record is not written */
 	PV_BREAK_PEBS_LATENCY, /* no latency of retirement */
+	PV_BREAK_LBR_ORDER,    /* AMD: the oldest record has the lowest number */
+	PV_BREAK_LBR_SELECT,   /* branches of all kinds are recorded */
+	PV_BREAK_LBR_FREEZE,   /* records go on through the interrupt */
+	PV_BREAK_IBS_PERIOD,   /* a quarter too long */
+	PV_BREAK_IBS_RIP,      /* that of the next instruction */
+	PV_BREAK_IBS_TARGET,   /* where a branch goes is two bytes off */
+	PV_BREAK_IBS_ADDRESS,  /* the datum's address is a line further on */
+	PV_BREAK_IBS_LATENCY,  /* each load takes ten cycles more */
+	PV_BREAK_IBS_L3,       /* l3missonly is ignored */
+	PV_BREAK_RUNNING,      /* registers that run by themselves run at twice their rate */
+	PV_BREAK_BOX_SHARE,    /* each box sees what all should see together */
+	PV_BREAK_BOX_CLOCK,    /* the uncore's clock halts with the core */
 	PV_BREAKS,
 };
 
@@ -123,7 +135,8 @@ struct pv_pmu {
 	struct pv_ds ds;
 	enum pv_break broken; /* PV_BREAKS: none */
 	struct pv_ibs ibs;
-	uint64_t storage[PV_MAX_MSRS]; /* by index in shape->msrs */
+	uint64_t running[PV_MAX_RUNNING]; /* what was written, less what it stood at; by index */
+	uint64_t storage[PV_MAX_MSRS];    /* by index in shape->msrs */
 	FILE *log_file;
 	struct pv_log *log;
 };
@@ -141,6 +154,7 @@ void pv_arm(struct pv_pmu *pmu);
 void pv_timer(void *opaque);
 /* As an entry of the local vector table says. */
 void pv_deliver_lvt(struct pv_pmu *pmu, uint32_t lvt);
+uint64_t pv_scaled(const struct pv_source *source, uint64_t base);
 uint64_t pv_width_mask(const struct pv_pmu *pmu, unsigned int index);
 struct pv_totals pv_totals(struct pv_pmu *pmu);
 
@@ -170,6 +184,13 @@ void pv_ds_reset(struct pv_pmu *pmu);
 enum pv_access pv_ds_wrmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_ds_rdmsr(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 
+/* Where a datum is: rule, two bits of its address. */
+enum pv_place { PV_L1, PV_L2, PV_L3, PV_MEMORY };
+static inline enum pv_place pv_place_of(uint64_t address)
+{
+	return address >> 6 & 3;
+}
+
 /* pv_pebs.c */
 void pv_access_settle(struct pv_pmu *pmu);
 bool pv_pebs_on(const struct pv_pmu *pmu, unsigned int counter);
@@ -195,6 +216,11 @@ void pv_ibs_branch(struct pv_pmu *pmu, unsigned int kind, uint64_t from, uint64_
 void pv_ibs_interrupted(struct pv_pmu *pmu);
 enum pv_access pv_ibs_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
 enum pv_access pv_ibs_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
+/* pv_uncore.c */
+bool pv_runs(const struct pv_shape *s, uint32_t msr);
+void pv_uncore_reset(struct pv_pmu *pmu);
+enum pv_access pv_uncore_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);
+enum pv_access pv_uncore_read(struct pv_pmu *pmu, uint32_t msr, uint64_t *value);
 
 /* pv_intel.c, pv_amd.c */
 enum pv_access pv_intel_write(struct pv_pmu *pmu, uint32_t msr, uint64_t value);

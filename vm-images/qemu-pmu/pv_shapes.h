@@ -7,15 +7,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PV_MAX_MSRS   32
-#define PV_MAX_LBR    32
-#define PV_LBR_DEPTHS 0x0bu /* CPUID 0x1C EAX: 8, 16 and 32 */
+#define PV_MAX_MSRS         32
+#define PV_MAX_LBR          32
+#define PV_MAX_RUNNING      16
+#define PV_MAX_BOX_TYPES    4
+#define PV_MAX_BOXES        8
+#define PV_MAX_BOX_COUNTERS 4
+#define PV_LBR_DEPTHS       0x0bu /* CPUID 0x1C EAX: 8, 16 and 32 */
 
 enum pv_base {
 	PV_BASE_NOTHING,
 	PV_BASE_INSNS,
 	PV_BASE_TIME,     /* nanoseconds of virtual time, not those halted */
 	PV_BASE_BRANCHES, /* and accesses of memory */
+	PV_BASE_CLOCK,    /* nanoseconds of virtual time; not for core counters */
 };
 
 /* An event counts floor(base * num / den). */
@@ -42,6 +47,23 @@ struct pv_msr {
 	bool read_only;
 };
 
+/* A register that runs by itself. */
+struct pv_running {
+	uint32_t address;
+	unsigned int width;
+	bool writable;
+	struct pv_source source;
+};
+
+/* Boxes of one kind outside of the cores. */
+struct pv_box {
+	uint32_t control, counter, stride; /* registers of the first box, distance to the next */
+	unsigned int number, counters, width;
+	uint64_t valid; /* bits of a control register */
+	const struct pv_event *events;
+	size_t nr_events;
+};
+
 struct pv_shape {
 	const char *name;
 	bool amd;
@@ -65,6 +87,10 @@ struct pv_shape {
 	const struct pv_source *fixed_sources;
 	const struct pv_event *events;
 	size_t nr_events;
+	const struct pv_running *running;
+	size_t nr_running;
+	const struct pv_box *boxes;
+	size_t nr_boxes;
 	const struct pv_msr *msrs;
 	size_t nr_msrs;
 };
