@@ -159,6 +159,8 @@ def of_schema(error: jsonschema.ValidationError, item: Item) -> Iterator[Problem
         message = f"{text} must match {want}"
     elif error.validator == "uniqueItems":
         message = "names something twice"
+    elif error.validator in ("minItems", "maxItems") and want > 1:
+        message = f"must have {want} items"
     else:
         message = "must not be empty"
     where = item.at(path)
