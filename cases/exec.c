@@ -249,26 +249,3 @@ PV_CASE(exec, remove_inherited, .pmu = "tracepoint", .needs = "tracefs", .proof 
 	pv_actor_end(t, child);
 	pv_expect_eq(t, "count after its end", value(t, ev), 2 + 7 + 3);
 }
-
-PV_CASE(exec, remove_times, .pmu = "perf", .proof = "kernel", .each = "word[alone,together]",
-	.about = "remove_on_exec: what the task ran since the event was looked at last is its time")
-{
-	struct perf_event_attr attr = pv_attr(t, pv_find_event(t, "sw", "context-switches"));
-	bool together = !strcmp(pv_word(t), "together");
-	struct pv_actor *a = pv_actor(t);
-	struct pv_count before, after;
-	struct pv_ev *ev;
-
-	attr.disabled = 0;
-	if (together)
-		pv_open(t, &attr, a->tid, -1, NULL, 0);
-	attr.remove_on_exec = 1;
-	ev = pv_open(t, &attr, a->tid, -1, NULL, 0);
-	pv_act_settle(a);
-	before = pv_read(t, ev);
-	pv_expect_errno(t, "exec after 20 ms", pv_act(t, a, PV_ACT_EXEC, 20000), 0);
-	after = pv_read(t, ev);
-	/* Twenty of CPU time; a task that never waits need not be looked at meanwhile. */
-	pv_expect_in(t, "time enabled", after.enabled - before.enabled, 19000000, UINT64_MAX);
-	pv_expect_in(t, "time running", after.running - before.running, 19000000, UINT64_MAX);
-}
