@@ -203,6 +203,7 @@ PV_CASE(clockid, default_rate, .pmu = "perf", .proof = "kernel",
 
 struct conversion {
 	uint64_t zero, offset, cycles, mask, enabled, running;
+	uint64_t ticks; /* of the counter, while the page said so */
 	uint32_t mult, lock;
 	uint16_t shift;
 	bool time, time_zero, time_short;
@@ -227,6 +228,7 @@ static struct conversion read_page(struct pv_ev *ev)
 		c.mask = pg->time_mask;
 		c.enabled = pg->time_enabled;
 		c.running = pg->time_running;
+		c.ticks = pv_isa_ticks();
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	} while (c.lock & 1 || c.lock != pg->lock);
 	return c;
@@ -287,7 +289,7 @@ PV_CASE(clockid, page, .pmu = "perf", .arch = "x86_64 arm64", .proof = "kernel",
 
 		enabled[0] = pv_read(t, ev).enabled;
 		c = read_page(ev);
-		computed = c.enabled + convert(&c, pv_isa_ticks(), c.offset);
+		computed = c.enabled + convert(&c, c.ticks, c.offset);
 		enabled[1] = pv_read(t, ev).enabled;
 		early += computed + 1 < enabled[0];
 		late += computed > enabled[1] + 1;
