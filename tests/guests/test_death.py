@@ -25,6 +25,9 @@ from tests.conftest import ROOT, events, pmuvet
 from . import provoke
 from .conftest import command, environment
 
+# Two guests at once: not beside the whole catalogue.
+pytestmark = pytest.mark.xdist_group("both-cores")
+
 PLATFORMS = ("arm64", "x86_64")
 BUILD = {"arm64": "arm64", "x86_64": "native"}
 KERNEL = "deb:bookworm"

@@ -9,6 +9,9 @@ import pytest
 
 from tests.conftest import ROOT, events, pmuvet, verdicts
 
+# Not beside test_death.py, which has two guests at once: on two cores what is judged here is the kernel, not the load.
+pytestmark = pytest.mark.xdist_group("both-cores")
+
 LEAST = {"arm64": 150, "x86_64": 100}
 BUILD = {"arm64": "arm64", "x86_64": "native"}
 GOOD = {"pass", "xfail", "xpass", "skip"}
