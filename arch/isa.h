@@ -115,8 +115,8 @@ long pv_debugger_watch(pid_t pid, int n, const void *addr);
 long pv_debugger_unwatch(pid_t pid, int n, const void *addr);
 int pv_debugger_sees(pid_t pid, int n, const void *addr);
 int pv_debugger_sees_nothing(pid_t pid, int n);
-/* Raises a system management interrupt by the chip set's port (ICH9: APM_CNT): 0, or -errno; -ENOSYS
- * where the ISA has none. For guests: real firmware does what the byte says. */
+/* Raises a system management interrupt by the chip set's port (ICH9: APM_CNT): 0, or -errno;
+ * -ENOSYS where the ISA has none. For guests: real firmware does what the byte says. */
 int pv_isa_smi(void);
 
 #endif
